@@ -1,0 +1,25 @@
+//! International Morse by sound, for people and for programs.
+//!
+//! Text becomes keying, keying becomes sound; and back. Everything but
+//! files and the sound card is *sans-IO*: samples in, events out, no clock, no thread, so that a
+//! test needs neither time nor hardware.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`alphabet`] | ITU-R M.1677-1 letters, digits, punctuation, prosigns; accented letters |
+//! | [`text`] | text to [`Symbol`](alphabet::Symbol)s and spaces, with prosigns as `<AR>` |
+//! | [`timing`] | words per minute (PARIS), Farnsworth spacing, weight |
+//!
+//! ```
+//! use ipfi_morse::{alphabet::Code, timing::Timing};
+//!
+//! let v = Code::of('V').unwrap();
+//! assert_eq!(v.to_string(), "...-");
+//! let timing = Timing::new(20.0)?;
+//! assert!((timing.dot() - 0.060).abs() < 1e-12);
+//! # Ok::<(), ipfi_morse::timing::TimingError>(())
+//! ```
+
+pub mod alphabet;
+pub mod text;
+pub mod timing;
