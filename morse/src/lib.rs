@@ -9,6 +9,10 @@
 //! | [`alphabet`] | ITU-R M.1677-1 letters, digits, punctuation, prosigns; accented letters |
 //! | [`text`] | text to [`Symbol`](alphabet::Symbol)s and spaces, with prosigns as `<AR>` |
 //! | [`timing`] | words per minute (PARIS), Farnsworth spacing, weight |
+//! | [`keyer`] | symbols to key down and key up, by machine or by a human fist |
+//! | [`synth`] | keying to sound without clicks |
+//! | [`noise`] | seeded randomness |
+//! | [`wav`] | WAV files, streaming, however broken |
 //!
 //! ```
 //! use ipfi_morse::{alphabet::Code, timing::Timing};
@@ -21,5 +25,9 @@
 //! ```
 
 pub mod alphabet;
+pub mod keyer;
+pub mod noise;
+pub mod synth;
 pub mod text;
 pub mod timing;
+pub mod wav;
