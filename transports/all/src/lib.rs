@@ -1,0 +1,20 @@
+//! Every transport and layer of IPFI in one registry, a cargo feature for each.
+//!
+//! ```
+//! let registry = ipfi_transports::default_registry();
+//! assert!(registry.describe().any(|transport| transport.name == "tcp"));
+//! ```
+
+use ipfi_transport::{Memory, Noise, Registry, Trace};
+
+/// Every transport and layer that this build has.
+#[must_use]
+pub fn default_registry() -> Registry {
+    let registry = Registry::new()
+        .with(Memory::new())
+        .with_layer(Noise::new())
+        .with_layer(Trace::new());
+    #[cfg(feature = "tcp")]
+    let registry = registry.with(ipfi_tcp::Tcp::new());
+    registry
+}
