@@ -362,11 +362,12 @@ impl Layer for Noise {
         Ok(Box::new(FaultInjector::new(inner, faults.clone())))
     }
 
-    fn properties(&self, below: Properties, faults: &Faults) -> Properties {
+    fn properties(&self, mut below: Properties, faults: &Faults) -> Properties {
         let harmless = [faults.drop, faults.flip, faults.insert, faults.duplicate]
             .iter()
             .all(|&chance| chance <= 0.0)
             && faults.dead.is_zero();
-        Properties::new(below.reliable && harmless, below.exclusive)
+        below.reliable &= harmless;
+        below
     }
 }

@@ -36,7 +36,7 @@ pub use stream::Descriptors;
 pub use stream::{BoxStream, ByteStream, Direction, Line, Reading, Value, boxed};
 pub use trace::{Trace, TraceOptions, Tracer};
 pub use transport::{
-    AnyTransport, BoxFuture, CheckError, Description, Listener, Pairs, Properties, Resolver,
+    AnyTransport, BoxFuture, CheckError, Description, Listener, Pairs, Place, Properties, Resolver,
     Transport,
 };
 pub use value::OptionValue;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, io, sync::Arc};
 
 use crate::{
     Address, AnyTransport, BoxStream, CheckError, Description, Layer, Listener, OpenError,
-    OptionError, Properties, Resolver, Side, Transport,
+    OptionError, Place, Properties, Resolver, Side, Transport,
     layer::{AnyLayer, LayeredListener, Prepared, wrap_all},
     options::nearest,
 };
@@ -70,6 +70,20 @@ impl Registry {
     pub fn describe(&self) -> impl Iterator<Item = Description> {
         let transports = self.transports.values().map(|t| t.describe());
         transports.chain(self.layers.values().map(|l| l.describe()))
+    }
+
+    /// Where on this machine there is something to dial, with the name of the transport.
+    pub fn places(&self) -> impl Iterator<Item = (&str, Place)> {
+        let named = self.transports.iter();
+        named.flat_map(|(name, t)| t.places().into_iter().map(move |p| (name.as_str(), p)))
+    }
+
+    /// What the resolver finds, such as plug-ins.
+    pub async fn found(&self) -> Vec<(Place, io::Result<Description>)> {
+        match &self.resolver {
+            Some(resolver) => resolver.list().await,
+            None => Vec::new(),
+        }
     }
 
     /// Opens a stream to a peer.

@@ -46,6 +46,8 @@ pub trait Transport: Send + Sync + 'static {
     const RELIABLE: bool = true;
     /// Whether there is just one stream at a location at a time: a serial port, standard input.
     const EXCLUSIVE: bool = false;
+    /// Whether a stream never ends by itself: a device. One that is lost is worth reopening.
+    const ENDLESS: bool = false;
     /// Whether [`listen`](Self::listen) is implemented.
     const LISTENS: bool = false;
     /// What may follow the location in an address.
@@ -77,7 +79,13 @@ pub trait Transport: Send + Sync + 'static {
     /// What a stream with these options is like; by default what the constants say.
     fn properties(&self, location: &str, options: &Self::Options) -> Properties {
         let _ = (location, options);
-        Properties { reliable: Self::RELIABLE, exclusive: Self::EXCLUSIVE }
+        let reliable = Self::RELIABLE;
+        Properties { reliable, exclusive: Self::EXCLUSIVE, endless: Self::ENDLESS }
+    }
+
+    /// Where on this machine there is something to dial, such as the serial ports it has.
+    fn places(&self) -> Vec<Place> {
+        Vec::new()
     }
 }
 
@@ -103,13 +111,33 @@ pub struct Properties {
     pub reliable: bool,
     /// There is just one such stream at a time.
     pub exclusive: bool,
+    /// It never ends by itself: a device.
+    pub endless: bool,
 }
 
 impl Properties {
-    /// What a stream is like.
+    /// What a stream is like; not endless.
     #[must_use]
     pub fn new(reliable: bool, exclusive: bool) -> Self {
-        Self { reliable, exclusive }
+        Self { reliable, exclusive, endless: false }
+    }
+}
+
+/// A location that is there to be dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Place {
+    /// The location, as in an address.
+    pub location: String,
+    /// What is there, in a few words.
+    pub about: String,
+}
+
+impl Place {
+    /// A location and what is there.
+    #[must_use]
+    pub fn new(location: impl Into<String>, about: impl Into<String>) -> Self {
+        Self { location: location.into(), about: about.into() }
     }
 }
 
@@ -173,6 +201,10 @@ pub trait AnyTransport: Send + Sync {
         location: &'a str,
         options: Pairs<'a>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Listener>>>;
+    /// Where there is something to dial.
+    fn places(&self) -> Vec<Place> {
+        Vec::new()
+    }
 }
 
 /// Why an address cannot be used with a transport.
@@ -237,6 +269,10 @@ impl<T: Transport> AnyTransport for T {
             Transport::listen(self, location, options).await
         })
     }
+
+    fn places(&self) -> Vec<Place> {
+        Transport::places(self)
+    }
 }
 
 /// Finds transports that no program was built with, such as plug-ins.
@@ -250,4 +286,10 @@ pub trait Resolver: Send + Sync {
     /// Where it looks, for the message when there is none: "there is no `ipfi-transport-x` on
     /// PATH".
     fn looked_for(&self, scheme: &str) -> String;
+
+    /// Every transport that it finds, with the place where, for help. One that cannot be
+    /// described gives the reason.
+    fn list(&self) -> BoxFuture<'_, Vec<(Place, io::Result<Description>)>> {
+        Box::pin(async { Vec::new() })
+    }
 }

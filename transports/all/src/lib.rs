@@ -10,10 +10,8 @@ use ipfi_transport::{Memory, Noise, Registry, Trace};
 /// Every transport and layer that this build has.
 #[must_use]
 pub fn default_registry() -> Registry {
-    let registry = Registry::new()
-        .with(Memory::new())
-        .with_layer(Noise::new())
-        .with_layer(Trace::new());
+    let registry =
+        Registry::new().with(Memory::new()).with_layer(Noise::new()).with_layer(Trace::new());
     #[cfg(feature = "tcp")]
     let registry = registry.with(ipfi_tcp::Tcp::new());
     registry
