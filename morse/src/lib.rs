@@ -11,6 +11,8 @@
 //! | [`timing`] | words per minute (PARIS), Farnsworth spacing, weight |
 //! | [`keyer`] | symbols to key down and key up, by machine or by a human fist |
 //! | [`synth`] | keying to sound without clicks |
+//! | [`channel`] | a simulated air: noise, fading, echoes, other stations |
+//! | [`resample`] | sample-rate conversion by any ratio |
 //! | [`noise`] | seeded randomness |
 //! | [`wav`] | WAV files, streaming, however broken |
 //!
@@ -24,9 +26,16 @@
 //! # Ok::<(), ipfi_morse::timing::TimingError>(())
 //! ```
 
+#![allow(
+    clippy::cast_precision_loss,
+    reason = "counts of samples, bins and steps stay far below 2^52"
+)]
+
 pub mod alphabet;
+pub mod channel;
 pub mod keyer;
 pub mod noise;
+pub mod resample;
 pub mod synth;
 pub mod text;
 pub mod timing;

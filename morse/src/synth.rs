@@ -32,16 +32,12 @@ pub struct Tone {
     /// The length of an edge in seconds, 0 to 0.1. `None` chooses 5 ms, or less for speeds whose
     /// dots would not reach full level: see [`Tone::edge_for`].
     pub edge: Option<f64>,
-    /// How many hertz too high the pitch is when the key goes down, as a bad transmitter's.
-    pub chirp_hz: f64,
-    /// How long it takes the pitch to come within a third (1/e) of that, seconds.
-    pub chirp_seconds: f64,
 }
 
 impl Default for Tone {
     /// 600 Hz at −6 dB with clean edges.
     fn default() -> Self {
-        Self { hz: 600.0, level_db: -6.0, edge: None, chirp_hz: 0.0, chirp_seconds: 0.03 }
+        Self { hz: 600.0, level_db: -6.0, edge: None }
     }
 }
 
@@ -81,16 +77,6 @@ pub enum SynthError {
     /// Not between 0 and 0.1 s.
     #[error("an edge of {0} s is out of range: choose from 0 to 0.1")]
     Edge(f64),
-    /// A chirp that leaves the band, or takes no time or over a second.
-    #[error(
-        "a chirp of {hz} Hz in {seconds} s is out of range: keep the tone in its band, and the time from 0.001 to 1 s"
-    )]
-    Chirp {
-        /// The hertz asked for.
-        hz: f64,
-        /// The seconds asked for.
-        seconds: f64,
-    },
     /// Dots too short for the sample rate or the pitch.
     #[error(
         "dots of {milliseconds:.2} ms need a tone of at least {lowest:.0} Hz: choose a higher tone or a lower speed"
@@ -135,11 +121,7 @@ pub struct Synth<I> {
     amplitude: f64,
     edge: f64,
     step: f64,
-    chirp: f64,
-    chirp_decay: f64,
     phase: f64,
-    /// What is left of the chirp since the key went down, 0 to 1.
-    chirping: f64,
     /// The sample to come, counted from the start.
     clock: u64,
     /// Where the last known interval ends, in seconds from the start.
@@ -165,16 +147,11 @@ impl<I: Iterator<Item = Interval>> Synth<I> {
         if !(1_000..=768_000).contains(&rate) {
             return Err(SynthError::Rate(rate));
         }
-        let in_band = |hz: f64| (20.0..=limit(rate)).contains(&hz);
-        if !in_band(tone.hz) {
+        if !(20.0..=limit(rate)).contains(&tone.hz) {
             return Err(SynthError::Tone { hz: tone.hz, rate });
         }
         if !(-120.0..=0.0).contains(&tone.level_db) {
             return Err(SynthError::Level(tone.level_db));
-        }
-        let chirp = (tone.chirp_hz, tone.chirp_seconds);
-        if !in_band(tone.hz + chirp.0) || (chirp.0 != 0.0 && !(0.001..=1.0).contains(&chirp.1)) {
-            return Err(SynthError::Chirp { hz: chirp.0, seconds: chirp.1 });
         }
         let edge = tone.edge_for(dot_seconds);
         if !(0.0..=0.1).contains(&edge) {
@@ -191,10 +168,7 @@ impl<I: Iterator<Item = Interval>> Synth<I> {
             amplitude: tone.amplitude(),
             edge,
             step: TAU * tone.hz / rate,
-            chirp: TAU * chirp.0 / rate,
-            chirp_decay: (-1.0 / (chirp.1.max(0.001) * rate)).exp(),
             phase: 0.0,
-            chirping: 0.0,
             clock: 0,
             horizon: edge / 2.0, // the first edge begins with the first sample
             down: false,
@@ -232,11 +206,10 @@ impl<I: Iterator<Item = Interval>> Synth<I> {
         }
         self.clock += 1;
         let envelope = self.envelope(now);
-        self.phase += self.step + self.chirp * self.chirping;
+        self.phase += self.step;
         if self.phase > PI {
             self.phase -= TAU;
         }
-        self.chirping *= self.chirp_decay;
         Some(self.amplitude * envelope * self.phase.sin())
     }
 
@@ -245,9 +218,6 @@ impl<I: Iterator<Item = Interval>> Synth<I> {
         if interval.down != self.down {
             self.edges.push_back((self.horizon, interval.down));
             self.down = interval.down;
-            if interval.down {
-                self.chirping = 1.0;
-            }
         }
         if interval.seconds > 0.0 {
             self.horizon += interval.seconds.min(3600.0);
@@ -342,16 +312,6 @@ mod tests {
     }
 
     #[test]
-    fn a_chirp_begins_high_and_settles() {
-        let crossings = |s: &[f32]| s.windows(2).filter(|w| (w[0] < 0.0) != (w[1] < 0.0)).count();
-        let tone = Tone { chirp_hz: 100.0, chirp_seconds: 0.1, ..Tone::default() };
-        let sound = render([Interval::down(1.0)], &tone, 1.0, 8000).unwrap();
-        let (first, last) = (crossings(&sound[..800]), crossings(&sound[7200..8000]));
-        assert_eq!(last, 120);
-        assert!((131..=134).contains(&first), "{first}");
-    }
-
-    #[test]
     fn what_cannot_be_synthesised_is_said() {
         let error = |tone: Tone, dot, rate| {
             Synth::new([Interval::down(1.0)], &tone, dot, rate).unwrap_err().to_string()
@@ -370,7 +330,6 @@ mod tests {
             error(Tone { level_db: 3.0, ..Tone::default() }, 0.1, 8000).contains("level of 3 dB")
         );
         assert!(error(Tone { edge: Some(-1.0), ..Tone::default() }, 0.1, 8000).contains("edge"));
-        assert!(error(Tone { chirp_hz: 4e3, ..Tone::default() }, 0.1, 8000).contains("chirp"));
     }
 
     proptest! {
