@@ -12,6 +12,8 @@ use ipfi_transport::{Memory, Noise, Registry, Trace};
 pub fn default_registry() -> Registry {
     let registry =
         Registry::new().with(Memory::new()).with_layer(Noise::new()).with_layer(Trace::new());
+    #[cfg(all(feature = "pipe", unix))]
+    let registry = registry.with(ipfi_pipe::Exec::new()).with(ipfi_pipe::Unix::new());
     #[cfg(feature = "serial")]
     let registry = registry.with(ipfi_serial::Serial::new());
     #[cfg(feature = "tcp")]
