@@ -1,0 +1,148 @@
+//! What a link is told about its medium and its user's wishes.
+
+use core::time::Duration;
+
+/// The kind of medium, which fixes how wide the numbers of a frame are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Profile {
+    /// A line of bytes on which both sides may send at once: 16-bit numbers, COBS framing.
+    #[default]
+    Serial,
+    /// A medium on which one side may send at a time: 8-bit frame numbers, one frame for each
+    /// packet of a modem, turns passed by a bit.
+    HalfDuplex,
+    /// Datagrams that may be lost, doubled and overtake one another: 32-bit numbers, one frame
+    /// for each datagram, congestion control.
+    Datagram,
+}
+
+impl Profile {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Serial => 0,
+            Self::HalfDuplex => 1,
+            Self::Datagram => 2,
+        }
+    }
+
+    pub(crate) const fn number_width(self) -> usize {
+        match self {
+            Self::Serial => 2,
+            Self::HalfDuplex => 1,
+            Self::Datagram => 4,
+        }
+    }
+
+    pub(crate) const fn offset_width(self) -> usize {
+        match self {
+            Self::Serial | Self::HalfDuplex => 2,
+            Self::Datagram => 4,
+        }
+    }
+
+    /// Bytes that one unit of credit stands for.
+    pub(crate) const fn credit_unit(self) -> u64 {
+        match self {
+            Self::Serial | Self::HalfDuplex => 128,
+            Self::Datagram => 16 * 1024,
+        }
+    }
+
+    /// The most frames without a verdict: well under half of what the numbers can tell apart.
+    pub(crate) const fn max_in_flight(self) -> usize {
+        match self {
+            Self::Serial => 2048,
+            Self::HalfDuplex => 64,
+            Self::Datagram => 16 * 1024,
+        }
+    }
+
+    /// Whether frames are cut out of a stream of bytes rather than handed over one by one.
+    pub(crate) const fn is_framed(self) -> bool {
+        matches!(self, Self::Serial)
+    }
+}
+
+/// Control characters that must not appear on the line, as a set of the codes 1 to 31.
+///
+/// The idea and the encoding are those of PPP's async control character map (RFC 1662, section 7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EscapeMap(pub(crate) u32);
+
+impl EscapeMap {
+    /// Nothing is escaped: the line carries all 256 values.
+    pub const NONE: Self = Self(0);
+    /// XON (0x11) and XOFF (0x13), for lines with software flow control.
+    pub const XONXOFF: Self = Self(1 << 0x11 | 1 << 0x13);
+    /// Every control character from 0x01 to 0x1f.
+    pub const CONTROLS: Self = Self(!1);
+
+    /// The set of the codes whose bits are set in `bits`. Bit 0 is ignored: zero delimits frames.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits & !1)
+    }
+}
+
+/// How a link behaves. Both ends need the same [`Profile`]; everything else may differ.
+///
+/// One link holds at most `window` + `send_buffer` bytes of payload and about 70 KiB besides,
+/// whatever the other side sends.
+///
+/// ```
+/// use ipfi_arq::Config;
+/// let config = Config::serial(Some(115_200 / 10));
+/// assert_eq!(config.max_payload, 1024);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The kind of medium.
+    pub profile: Profile,
+    /// Bytes that the medium carries in a second, if known: 11,520 for 115,200 baud 8N1. Then the
+    /// link gives out frames no faster than the medium takes them.
+    pub line_rate: Option<u32>,
+    /// The largest payload of a frame, 32 to 1024 bytes (1,400 for datagrams). The size in use
+    /// follows the loss.
+    pub max_payload: u16,
+    /// Bytes that may wait for [`read`](crate::Link::read): at most 32,640 for lines, 4 MiB for
+    /// datagrams.
+    pub window: u32,
+    /// Bytes that [`write`](crate::Link::write) takes before the other side has them.
+    pub send_buffer: u32,
+    /// How long the other side may be silent before it is asked whether it is there.
+    pub keepalive: Option<Duration>,
+    /// How long the other side may be silent before the stream ends with
+    /// [`Ended::TimedOut`](crate::Ended::TimedOut). It counts while an answer is owed: while
+    /// something is unacknowledged, or with `keepalive`.
+    pub dead_after: Duration,
+    /// How long to look for the other side. `None`: for ever.
+    pub connect_timeout: Option<Duration>,
+    /// What the line eats.
+    pub escape: EscapeMap,
+}
+
+impl Config {
+    /// For a serial line of `line_rate` bytes a second, or of an unknown rate.
+    #[must_use]
+    pub const fn serial(line_rate: Option<u32>) -> Self {
+        Self {
+            profile: Profile::Serial,
+            line_rate,
+            max_payload: 1024,
+            window: 255 * 128,
+            send_buffer: 32 * 1024,
+            keepalive: Some(Duration::from_secs(2)),
+            dead_after: Duration::from_secs(10),
+            connect_timeout: None,
+            escape: EscapeMap::NONE,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::serial(None)
+    }
+}

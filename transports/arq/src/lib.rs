@@ -1,0 +1,34 @@
+//! A reliable, ordered stream of bytes over a link that flips, drops and invents them.
+//!
+//! [`Link`] is a state machine: bytes in, bytes out, and the time as an argument. It knows no
+//! socket, no thread and no clock, so the same code runs over a serial line, in a simulation and in
+//! a microcontroller. `SPEC.md`, beside the sources, says what goes over the line.
+#![no_std]
+#![warn(clippy::indexing_slicing)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod config;
+mod error;
+mod frame;
+mod framing;
+mod line;
+mod link;
+mod loss;
+mod number;
+mod ranges;
+mod receiver;
+mod rtt;
+mod sender;
+mod statistics;
+mod time;
+#[cfg(test)]
+mod vectors;
+
+pub use config::{Config, EscapeMap, Profile};
+pub use error::{Ended, WriteError};
+pub use link::{Link, State};
+pub use statistics::Statistics;
+pub use time::Instant;

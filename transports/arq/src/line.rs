@@ -1,0 +1,77 @@
+//! When the medium can take the next frame.
+
+use core::time::Duration;
+
+use crate::time::Instant;
+
+/// How much work the medium is given ahead: enough that a driver which wakes up a little late
+/// does not let it fall idle, and so little that an urgent frame has not long to wait.
+const AHEAD_MICROS: u64 = 10_000;
+/// The longest that one frame may take.
+const LONGEST_FRAME: Duration = Duration::from_millis(500);
+
+/// The sending direction of the medium, and what waits for it.
+#[derive(Debug)]
+pub(crate) struct Line {
+    nanos_per_byte: Option<u64>,
+    /// When all that was given out has left, in nanoseconds.
+    free: u64,
+    /// Without a rate: bytes that wait, and how many may.
+    queued: usize,
+    allowed: usize,
+}
+
+fn nanos(at: Instant) -> u64 {
+    at.as_micros().saturating_mul(1000)
+}
+
+impl Line {
+    pub(crate) fn new(bytes_per_second: Option<u32>, allowed: usize) -> Self {
+        let nanos_per_byte = bytes_per_second.map(|rate| 1_000_000_000 / u64::from(rate.max(1)));
+        Self { nanos_per_byte, free: 0, queued: 0, allowed }
+    }
+
+    /// The time that `bytes` take, zero if the rate is unknown.
+    pub(crate) fn time_of(&self, bytes: usize) -> Duration {
+        Duration::from_nanos((bytes as u64).saturating_mul(self.nanos_per_byte.unwrap_or(0)))
+    }
+
+    /// The largest payload up to `max` that does not hold the line for too long.
+    pub(crate) fn limit_payload(&self, max: usize) -> usize {
+        let Some(nanos_per_byte) = self.nanos_per_byte.filter(|&nanos| nanos > 0) else {
+            return max;
+        };
+        let longest = u64::try_from(LONGEST_FRAME.as_nanos()).unwrap_or(u64::MAX) / nanos_per_byte;
+        max.min(usize::try_from(longest).unwrap_or(max))
+    }
+
+    /// When the next frame may be given out, if a rate says so.
+    pub(crate) fn ready_at(&self) -> Instant {
+        Instant::from_micros((self.free / 1000).saturating_sub(AHEAD_MICROS))
+    }
+
+    pub(crate) fn is_ready(&self, now: Instant) -> bool {
+        self.ready_at() <= now && self.queued <= self.allowed
+    }
+
+    /// Whether nothing was on the line just before `now`.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        self.free < nanos(now)
+    }
+
+    /// Gives out `bytes`. Returns when the last of them will have left.
+    pub(crate) fn give(&mut self, now: Instant, bytes: usize) -> Instant {
+        let work = (bytes as u64).saturating_mul(self.nanos_per_byte.unwrap_or(0));
+        self.free = self.free.max(nanos(now)).saturating_add(work);
+        Instant::from_micros(self.free.div_ceil(1000))
+    }
+
+    /// Learns how much of what was given out has not left yet.
+    pub(crate) fn set_queued(&mut self, now: Instant, bytes: usize) {
+        if let Some(nanos_per_byte) = self.nanos_per_byte {
+            self.free = nanos(now).saturating_add((bytes as u64).saturating_mul(nanos_per_byte));
+        } else {
+            self.queued = bytes;
+        }
+    }
+}
