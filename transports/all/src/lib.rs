@@ -16,6 +16,8 @@ pub fn default_registry() -> Registry {
     let registry = registry.with(ipfi_pipe::Exec::new()).with(ipfi_pipe::Unix::new());
     #[cfg(feature = "serial")]
     let registry = registry.with(ipfi_serial::Serial::new());
+    #[cfg(feature = "serial")]
+    let registry = registry.with(ipfi_serial::Serial::new());
     #[cfg(feature = "tcp")]
     let registry = registry.with(ipfi_tcp::Tcp::new());
     registry

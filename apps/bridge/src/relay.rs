@@ -1,0 +1,305 @@
+//! Bytes from one stream to another, both ways, until they end.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    sync::atomic::AtomicU64,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use ipfi_transport::{BoxStream, ByteStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, sleep_until},
+};
+
+#[cfg(target_os = "linux")]
+use crate::splice::Splice;
+use crate::{queue::CHUNK, signals::Stop, stats::add};
+
+/// How long draining may take after the program was asked to stop.
+pub(crate) const DRAIN: Duration = Duration::from_secs(5);
+
+/// How many chunks one direction may move before others get their turn.
+const TURNS: usize = 16;
+
+thread_local! {
+    /// All relays of a thread read into the same buffer, so that an idle one holds none.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into());
+}
+
+/// Which of the two streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    A,
+    B,
+}
+
+/// How a relay ended.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Both directions ended.
+    Finished,
+    /// Nothing moved for longer than allowed.
+    TimedOut,
+    /// One stream was cut; the other one has been told.
+    Cut(End, io::Error),
+}
+
+/// How patient a relay is. Zero is for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// After one direction has ended.
+    pub(crate) linger: Duration,
+    /// While both are open.
+    pub(crate) idle: Duration,
+}
+
+/// Relays both ways until both directions have ended or one stream is cut.
+///
+/// The end of a direction passes through as the end, a cut as a cut.
+pub(crate) async fn relay(
+    a: &mut BoxStream,
+    b: &mut BoxStream,
+    patience: Patience,
+    counters: (&AtomicU64, &AtomicU64),
+    stop: &mut Stop,
+) -> Verdict {
+    let mut there = Way::new(counters.0);
+    let mut back = Way::new(counters.1);
+    let mut last = Instant::now();
+    let mut stopping = false;
+    let verdict = loop {
+        let limit = match there.done || back.done {
+            _ if stopping => DRAIN,
+            true => patience.linger,
+            false => patience.idle,
+        };
+        let progress = std::future::poll_fn(|cx| poll(cx, a, b, &mut there, &mut back));
+        tokio::select! {
+            biased;
+            progress = progress => match progress {
+                Progress::Ended(verdict) => break verdict,
+                Progress::Moved => last = Instant::now(),
+            },
+            () = sleep_until(last + limit), if !limit.is_zero() => break Verdict::TimedOut,
+            () = stop.requested(), if !stopping => {
+                stopping = true;
+                last = Instant::now();
+                there.ended = true;
+                back.ended = true;
+            }
+        }
+    };
+    match &verdict {
+        Verdict::Cut(End::A, _) => b.abort(),
+        Verdict::Cut(End::B, _) => a.abort(),
+        Verdict::Finished | Verdict::TimedOut => {}
+    }
+    verdict
+}
+
+enum Progress {
+    Moved,
+    Ended(Verdict),
+}
+
+/// Moves what can be moved, both ways.
+fn poll(
+    cx: &mut Context<'_>,
+    a: &mut BoxStream,
+    b: &mut BoxStream,
+    there: &mut Way<'_>,
+    back: &mut Way<'_>,
+) -> Poll<Progress> {
+    let before = (there.moved, back.moved, there.done, back.done);
+    let cut = |broken: Broken, from, to| match broken {
+        Broken::From(error) => Poll::Ready(Progress::Ended(Verdict::Cut(from, error))),
+        Broken::To(error) => Poll::Ready(Progress::Ended(Verdict::Cut(to, error))),
+    };
+    if let Poll::Ready(Err(broken)) = there.poll(cx, a, b) {
+        return cut(broken, End::A, End::B);
+    }
+    if let Poll::Ready(Err(broken)) = back.poll(cx, b, a) {
+        return cut(broken, End::B, End::A);
+    }
+    if there.done && back.done {
+        return Poll::Ready(Progress::Ended(Verdict::Finished));
+    }
+    if before == (there.moved, back.moved, there.done, back.done) {
+        Poll::Pending
+    } else {
+        Poll::Ready(Progress::Moved)
+    }
+}
+
+/// Which stream of a direction broke.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    From(io::Error),
+    To(io::Error),
+}
+
+/// One direction.
+struct Way<'a> {
+    /// Read but not written yet.
+    held: Vec<u8>,
+    at: usize,
+    /// How many reads in a row filled the buffer.
+    full_reads: u32,
+    #[cfg(target_os = "linux")]
+    splice: Option<Splice>,
+    unflushed: bool,
+    ended: bool,
+    done: bool,
+    moved: u64,
+    counter: &'a AtomicU64,
+}
+
+/// After this many full buffers in a row a direction carries bulk and is worth two pipes.
+#[cfg(target_os = "linux")]
+const BULK: u32 = 2;
+
+impl<'a> Way<'a> {
+    fn new(counter: &'a AtomicU64) -> Self {
+        Self {
+            held: Vec::new(),
+            at: 0,
+            full_reads: 0,
+            #[cfg(target_os = "linux")]
+            splice: None,
+            unflushed: false,
+            ended: false,
+            done: false,
+            moved: 0,
+            counter,
+        }
+    }
+
+    fn count(&mut self, n: usize) {
+        self.moved += n as u64;
+        add(self.counter, n);
+    }
+
+    /// Ready when the direction has ended, and its end has been passed on.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut BoxStream,
+        to: &mut BoxStream,
+    ) -> Poll<Result<(), Broken>> {
+        if self.done {
+            return Poll::Ready(Ok(()));
+        }
+        for _ in 0..TURNS {
+            #[cfg(target_os = "linux")]
+            if let Some(splice) = &mut self.splice {
+                let n = match ready!(splice.poll(cx, &**from, &**to, self.ended)) {
+                    Ok(n) => n,
+                    Err(crate::splice::Stuck::Broken(broken)) => {
+                        return Poll::Ready(Err(broken));
+                    }
+                    Err(crate::splice::Stuck::Unsupported(held)) => {
+                        self.splice = None;
+                        self.full_reads = 0;
+                        self.held = held;
+                        continue;
+                    }
+                };
+                self.count(n);
+                if n > 0 {
+                    continue;
+                }
+                self.splice = None;
+                self.ended = true;
+            }
+            ready!(self.poll_held(cx, to)).map_err(Broken::To)?;
+            if self.ended {
+                ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(Broken::To)?;
+                self.done = true;
+                return Poll::Ready(Ok(()));
+            }
+            #[cfg(target_os = "linux")]
+            if self.full_reads >= BULK {
+                self.splice = Splice::new(&**from, &**to);
+                self.full_reads = 0;
+                if self.splice.is_some() {
+                    continue;
+                }
+            }
+            ready!(self.poll_chunk(cx, from, to))?;
+        }
+        cx.waker().wake_by_ref(); // There may be more; others first.
+        Poll::Pending
+    }
+
+    /// Writes what is held.
+    fn poll_held(&mut self, cx: &mut Context<'_>, to: &mut BoxStream) -> Poll<io::Result<()>> {
+        while let Some(rest @ [_, ..]) = self.held.get(self.at..) {
+            let n = ready!(Pin::new(&mut *to).poll_write(cx, rest))?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.at += n;
+            self.unflushed = true;
+            self.count(n);
+        }
+        self.held = Vec::new();
+        self.at = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once and writes what came; holds what cannot be written now.
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut BoxStream,
+        to: &mut BoxStream,
+    ) -> Poll<Result<(), Broken>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut chunk = ReadBuf::new(scratch);
+            match Pin::new(from).poll_read(cx, &mut chunk) {
+                Poll::Ready(read) => read.map_err(Broken::From)?,
+                Poll::Pending => {
+                    if self.unflushed && Pin::new(to).poll_flush(cx).is_ready() {
+                        self.unflushed = false; // A failure shows at the next write.
+                    }
+                    return Poll::Pending;
+                }
+            }
+            let full = chunk.remaining() == 0;
+            self.full_reads = if full { self.full_reads + 1 } else { 0 };
+            let chunk = chunk.filled();
+            if chunk.is_empty() {
+                self.ended = true;
+                return Poll::Ready(Ok(()));
+            }
+            let written = match Pin::new(to).poll_write(cx, chunk) {
+                Poll::Ready(written) => written.map_err(Broken::To)?,
+                Poll::Pending => 0,
+            };
+            if written > 0 {
+                self.unflushed = true;
+                self.count(written);
+            }
+            self.held.extend_from_slice(chunk.get(written..).unwrap_or_default());
+            Poll::Ready(Ok(()))
+        })
+    }
+}
+
+/// Reads into a buffer; 0 is the end.
+pub(crate) fn poll_read<S: ByteStream + ?Sized>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+    buf: &mut bytes::BytesMut,
+) -> Poll<io::Result<usize>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut chunk = ReadBuf::new(scratch);
+        ready!(Pin::new(stream).poll_read(cx, &mut chunk))?;
+        buf.extend_from_slice(chunk.filled());
+        Poll::Ready(Ok(chunk.filled().len()))
+    })
+}

@@ -1,0 +1,136 @@
+//! From a command line to running bridges.
+
+use std::sync::Arc;
+
+use ipfi_transport::Registry;
+use tokio::{runtime::Runtime, task::JoinSet};
+
+use crate::{
+    Exit,
+    bridge::Bridge,
+    cli::{Cli, Command, StatsForm},
+    config::{Config, Entry},
+    describe, log, meter,
+    signals::{self, Stop},
+    stats::Stats,
+    systemd,
+};
+
+pub(crate) fn run(cli: &Cli, registry: &Registry) -> anyhow::Result<Exit> {
+    log::set_level(cli.quiet, cli.verbose);
+    raise_descriptor_limit();
+    let runtime = runtime(cli.threads)?;
+    let result = runtime.block_on(async {
+        match &cli.command {
+            Some(Command::Transports { name }) => {
+                describe::transports(registry, name.as_deref())?;
+            }
+            Some(Command::Plugins) => describe::plugins(registry).await?,
+            Some(Command::Ports) => describe::ports(registry)?,
+            Some(Command::Completions { shell }) => describe::completions(*shell)?,
+            Some(Command::Man) => describe::man()?,
+            None => bridges(cli, registry).await?,
+        }
+        Ok(Exit::Finished)
+    });
+    // A thread that still waits for a terminal's input must not keep the program.
+    runtime.shutdown_background();
+    result
+}
+
+fn runtime(threads: u16) -> std::io::Result<Runtime> {
+    let mut builder = if threads == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(threads.into());
+        builder
+    };
+    builder.enable_all().build()
+}
+
+async fn bridges(cli: &Cli, registry: &Registry) -> anyhow::Result<()> {
+    let entries = match (&cli.config, &cli.a, &cli.b) {
+        (Some(path), _, _) => Config::read(path)?.bridge,
+        (None, Some(a), Some(b)) => vec![Entry {
+            name: String::new(),
+            a: a.clone(),
+            b: b.clone(),
+            settings: cli.settings.clone(),
+        }],
+        (None, _, _) => anyhow::bail!("two addresses are needed"), // clap has seen to it
+    };
+
+    // Everything is checked before anything is opened.
+    let mut bridges = Vec::new();
+    for Entry { name, a, b, settings } in entries {
+        bridges.push(Arc::new(Bridge::check(registry, &name, &a, &b, settings).await?));
+    }
+    if cli.check {
+        for bridge in &bridges {
+            let (a, b) = (&bridge.a.address, &bridge.b.address);
+            println!("ok: {}{a} {b}", bridge.prefix());
+        }
+        return Ok(());
+    }
+
+    let stats: Vec<_> = bridges.iter().map(|bridge| bridge.stats.clone()).collect();
+    let (stop_sender, stop) = Stop::channel();
+    let form = cli.stats;
+    let on_usr1 = {
+        let stats = stats.clone();
+        move || print_stats(&stats, form)
+    };
+    let mut running = JoinSet::new();
+    let work = async {
+        for bridge in bridges {
+            let ends = bridge.open().await?;
+            running.spawn(bridge.run(ends, stop.clone()));
+        }
+        systemd::ready();
+        let mut result = Ok(());
+        while let Some(ended) = running.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    if !running.is_empty() {
+                        log::error(&error.to_string());
+                    }
+                    result = Err(anyhow::Error::from(error));
+                }
+                Err(panic) => result = Err(panic.into()),
+            }
+        }
+        result
+    };
+    let result = tokio::select! {
+        result = work => result,
+        result = signals::run(stop_sender, on_usr1) => result.map_err(Into::into),
+        () = systemd::watchdog() => Ok(()),
+        () = meter::run(stats.clone()) => Ok(()),
+    };
+    systemd::stopping();
+    if form != StatsForm::None && (form == StatsForm::Json || !cli.quiet) {
+        print_stats(&stats, form);
+    }
+    result
+}
+
+fn print_stats(stats: &[Arc<Stats>], form: StatsForm) {
+    for stats in stats {
+        log::report(&match form {
+            StatsForm::Json => stats.json(),
+            StatsForm::Text | StatsForm::None => stats.text(),
+        });
+    }
+}
+
+/// A relay needs two to six descriptors a pair; the soft limit is often 1024.
+fn raise_descriptor_limit() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+}
