@@ -14,6 +14,7 @@
 //! | [`channel`] | a simulated air: noise, fading, echoes, other stations |
 //! | [`resample`] | sample-rate conversion by any ratio |
 //! | [`noise`] | seeded randomness |
+//! | `audio` | the sound card, with the feature `audio` |
 //! | [`wav`] | WAV files, streaming, however broken |
 //!
 //! ```
@@ -32,6 +33,8 @@
 )]
 
 pub mod alphabet;
+#[cfg(feature = "audio")]
+pub mod audio;
 pub mod channel;
 pub mod keyer;
 pub mod noise;

@@ -68,6 +68,12 @@ impl Resampler {
         }
     }
 
+    /// Output samples for one input sample.
+    #[must_use]
+    pub fn ratio(&self) -> f64 {
+        1.0 / self.step
+    }
+
     /// Takes input and appends what output there is.
     pub fn process(&mut self, input: &[f32], out: &mut Vec<f32>) {
         // Blocks keep the history short, however much comes at once.
