@@ -1,0 +1,57 @@
+//! The command line.
+
+use std::io::{self, Write};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{devices, encode, exit, train};
+
+const EXAMPLES: &str = "\
+Examples:
+  morse encode 'CQ CQ DE DL1ABC <AR>' --play           from the keyboard to the loudspeaker
+  morse encode - -o text.wav --wpm 25 < text.txt       a text file as sound
+  morse encode SOS --air snr=-6,fade=12/5 -o weak.wav  as it comes through a bad band
+  morse train --koch 5 --wpm 20 --farnsworth 8         learn the first five letters";
+
+/// Morse by sound, for people: text to sound and sound to text.
+#[derive(Debug, Parser)]
+#[command(name = "morse", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Encode(encode::Encode),
+    Devices(devices::Devices),
+    Train(train::Train),
+    /// Prints completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Prints the man page
+    Man,
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Encode(encode) => encode.run(),
+            Command::Devices(devices) => devices.run(),
+            Command::Train(train) => train.run(),
+            Command::Completions { shell } => {
+                // Not straight to standard output: the generator panics if nobody reads.
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "morse", &mut script);
+                Ok(io::stdout().write_all(&script)?)
+            }
+            Command::Man => {
+                clap_mangen::Man::new(Self::command()).render(&mut io::stdout())?;
+                Ok(())
+            }
+        }
+    }
+}
