@@ -1,0 +1,599 @@
+//! Calls that this side opens.
+
+use super::message::{Assembly, Outgoing, Piece, Starving};
+use super::outbox::{Mark, Source};
+use super::{Connection, State, input::Sink, lifecycle::Timer};
+use crate::event::{CallOptions, Handle};
+use crate::frame::{self, RawHandle, RawTarget, kind};
+use crate::limits::SMALL;
+use crate::table::{Key, at_mut};
+use crate::{
+    CallError, CallId, Code, Event, Failure, Instant, MAX_NAME, Priority, ProtocolError, Started,
+    Target,
+};
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// A call that has not got its number yet.
+pub(super) const NO_NUMBER: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(crate) struct OutCall {
+    pub(super) number: u32,
+    class: Priority,
+    /// The application does not wait for it any more; the peer's last word is still to come.
+    over: bool,
+    /// Where its frame stands in the queue of small messages: beginning and end.
+    express: Option<(Mark, Mark)>,
+    /// At least the beginning was handed to the driver; not kept for small messages.
+    sent: bool,
+    deadline: Option<Instant>,
+    /// The arguments, unless they went as one small frame.
+    pub(super) out: Option<Box<Outgoing>>,
+    /// A result that came half.
+    pub(super) assembly: Option<Box<Assembly>>,
+}
+
+impl Connection {
+    /// Gives a number to a procedure of the peer, so that calls need not carry its name. Costs a
+    /// frame ahead of the first call and no round trip. Keep the target and use it again: each
+    /// call of this method uses up a number. Once the peer takes no more numbers (before its hello
+    /// came it takes 8), the target carries the name instead; then `bind` may be tried again later.
+    ///
+    /// `fingerprint` tells signatures apart; it means nothing to the engine. `name` is cut at
+    /// [`MAX_NAME`] bytes.
+    pub fn bind(&mut self, name: &str, fingerprint: u64) -> Target {
+        let name = frame::clip(name, MAX_NAME);
+        if self.bound >= self.peer.max_bindings || self.is_closed() {
+            return Target::Named { name: name.into(), fingerprint };
+        }
+        let number = self.bound;
+        self.bound += 1;
+        frame::put(self.out.control.tail(), 0, |out| {
+            frame::put_fields(kind::BIND, &[u64::from(number)], out);
+            out.extend_from_slice(&fingerprint.to_le_bytes());
+            out.extend_from_slice(name.as_bytes());
+        });
+        Target::Procedure(number)
+    }
+
+    /// Opens a call. If the peer takes no more calls at once, it waits inside the engine until one
+    /// is over.
+    ///
+    /// `payload` is best a slice if it is small and a vector if it is large. The `handles` are the
+    /// streams and callbacks that the payload refers to by their places; whatever happens, they
+    /// belong to the engine afterwards.
+    ///
+    /// The call ends with exactly one [`Event::Answer`] or [`Event::Failed`], unless it is cancelled
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// The call cannot be made; nothing was sent.
+    pub fn open_call(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        payload: Cow<'_, [u8]>,
+        handles: &[Handle],
+        options: CallOptions,
+    ) -> Result<CallId, CallError> {
+        if let Err(error) = self.may_call(target, payload.len()) {
+            self.discard(handles);
+            return Err(error);
+        }
+        if let Target::Procedure(procedure) = *target
+            && payload.len() <= SMALL.min(self.frame_size())
+            && options == CallOptions::default()
+            && handles.is_empty()
+            && self.waiting.is_empty()
+            && let Some(number) = self.call_numbers.take(self.peer.max_calls)
+        {
+            return Ok(self.open_small(procedure, number, &payload));
+        }
+        self.carry(handles);
+        self.expect_call(target);
+        let credit = self.peer.message_window as u64;
+        let mut out = Outgoing::new(payload.into_owned(), handles.to_vec(), !options.more, credit);
+        out.target = Some(target.clone());
+        let deadline = options.deadline.map(|duration| now + duration);
+        let key = self.calls.insert(OutCall {
+            number: NO_NUMBER,
+            class: options.priority,
+            over: false,
+            express: None,
+            sent: false,
+            deadline,
+            out: Some(Box::new(out)),
+            assembly: None,
+        });
+        if let Some(deadline) = deadline {
+            self.timers.insert((deadline, Timer::Call(key)));
+        }
+        self.waiting.push_back(key);
+        self.launch();
+        Ok(CallId(key))
+    }
+
+    fn may_call(&self, target: &Target, len: usize) -> Result<(), CallError> {
+        match self.state {
+            State::Closed(_) => return Err(CallError::Closed),
+            State::Open if self.clock.peer_leaves => return Err(CallError::GoingAway),
+            State::Leaving(_) if !matches!(target, Target::Callback(_)) => {
+                return Err(CallError::GoingAway);
+            }
+            State::Open | State::Leaving(_) => {}
+        }
+        if self.config.serve_only {
+            return Err(CallError::ServeOnly);
+        }
+        if let Target::Callback(callback) = target
+            && !self.is_import_live(callback.0)
+        {
+            return Err(CallError::Released);
+        }
+        // Until the hello came the peer may take more than it must.
+        if self.peer_codec.is_some() && len > self.peer.max_message {
+            return Err(CallError::TooLarge { max: self.peer.max_message });
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn open_small(&mut self, procedure: u32, number: u32, payload: &[u8]) -> CallId {
+        let class = Priority::Normal;
+        let start = self.out.express_mark(class);
+        let tail = self.out.express(class).tail();
+        frame::put_call(number, procedure, payload.len(), tail);
+        tail.extend_from_slice(payload);
+        let key = self.calls.insert(OutCall {
+            number,
+            class,
+            over: false,
+            express: Some((start, self.out.express_mark(class))),
+            sent: false,
+            deadline: None,
+            out: None,
+            assembly: None,
+        });
+        *at_mut(&mut self.by_number, number) = Some(key);
+        CallId(key)
+    }
+
+    /// Gives numbers to calls that wait, as many as the peer takes.
+    pub(super) fn launch(&mut self) {
+        while let Some(&key) = self.waiting.front() {
+            let Some(number) = self.call_numbers.take(self.peer.max_calls) else { return };
+            self.waiting.pop_front();
+            let Some(call) = self.calls.get_mut(key) else {
+                self.call_numbers.give(number);
+                continue;
+            };
+            call.number = number;
+            *at_mut(&mut self.by_number, number) = Some(key);
+            if let Some(out) = &mut call.out {
+                out.queued = true;
+                self.out.enqueue(call.class, Source::Call(key));
+            }
+        }
+    }
+
+    /// Sends more of the arguments of a call that was opened with [`CallOptions::more`]: any
+    /// number of bytes, values need not be whole.
+    ///
+    /// What is not sent yet stays with the engine; see
+    /// [`unsent_arguments`](Self::unsent_arguments).
+    ///
+    /// # Errors
+    ///
+    /// The call is over or complete; nothing was sent.
+    pub fn send_arguments(
+        &mut self,
+        call: CallId,
+        bytes: &[u8],
+        handles: &[Handle],
+        last: bool,
+    ) -> Result<(), CallError> {
+        let max = self.peer.max_message;
+        let hello = self.peer_codec.is_some();
+        let out = match self.calls.get_mut(call.0) {
+            Some(OutCall { over: false, out: Some(out), .. }) if !out.complete => out,
+            _ => {
+                self.discard(handles);
+                let closed = self.is_closed();
+                return Err(if closed { CallError::Closed } else { CallError::Finished });
+            }
+        };
+        let total = out.sent + (out.rest().len() + bytes.len()) as u64;
+        if hello && total > max as u64 {
+            self.discard(handles);
+            return Err(CallError::TooLarge { max });
+        }
+        out.append(bytes);
+        out.handles.extend_from_slice(handles);
+        out.complete = last;
+        self.carry(handles);
+        self.requeue_call(call.0);
+        Ok(())
+    }
+
+    /// How many bytes of a call's arguments were not sent yet.
+    #[must_use]
+    pub fn unsent_arguments(&self, call: CallId) -> usize {
+        let out = self.calls.get(call.0).and_then(|call| call.out.as_ref());
+        out.map_or(0, |out| out.rest().len())
+    }
+
+    pub(super) fn requeue_call(&mut self, key: Key) {
+        if let Some(call) = self.calls.get_mut(key)
+            && call.number != NO_NUMBER
+            && let Some(out) = &mut call.out
+            && !out.queued
+            && out.is_ready()
+        {
+            out.queued = true;
+            self.out.enqueue(call.class, Source::Call(key));
+        }
+    }
+
+    /// Gives a call up. No event follows. The peer is told, unless it never heard of the call.
+    pub fn cancel(&mut self, call: CallId, code: Code) {
+        if self.calls.get(call.0).is_some_and(|call| !call.over) {
+            self.drop_call(call.0, code);
+        }
+    }
+
+    /// Ends a call for the application with a failure, and for the peer with a cancel.
+    pub(super) fn give_up_call(&mut self, key: Key, code: Code, started: Started) {
+        let Some(call) = self.calls.get(key) else { return };
+        if call.over {
+            return;
+        }
+        let started = if self.was_sent(key) { started } else { Started::No };
+        self.emit(Event::Failed { call: CallId(key), failure: Failure::new(code, started) });
+        self.drop_call(key, code);
+    }
+
+    /// Forgets all that a call holds; tells the peer.
+    fn drop_call(&mut self, key: Key, code: Code) {
+        self.end_arguments_of(key);
+        let Some(call) = self.calls.get_mut(key) else { return };
+        call.over = true;
+        let assembly = call.assembly.take();
+        let (number, class, express, sent) = (call.number, call.class, call.express, call.sent);
+        if let Some(assembly) = assembly {
+            self.drop_assembly(*assembly);
+        }
+        if number == NO_NUMBER || (express.is_none() && !sent) {
+            // The peer never heard of it.
+            self.waiting.retain(|&other| other != key);
+            self.forget_call(key);
+            return;
+        }
+        let fields = [u64::from(number), u64::from(code.0)];
+        match express {
+            // It may not overtake the call itself.
+            Some((_, end)) if !self.out.is_sent(end) => {
+                frame::put(self.out.express(class).tail(), 0, |out| {
+                    frame::put_fields(kind::CANCEL, &fields, out);
+                });
+            }
+            _ => self.control(kind::CANCEL, &fields),
+        }
+    }
+
+    /// Stops sending the arguments of a call, wherever they are.
+    fn end_arguments_of(&mut self, key: Key) {
+        let Some(call) = self.calls.get_mut(key) else { return };
+        if let Some(deadline) = call.deadline.take() {
+            self.timers.remove(&(deadline, Timer::Call(key)));
+        }
+        let Some(call) = self.calls.get_mut(key) else { return };
+        let Some(mut out) = call.out.take() else { return };
+        let class = call.class;
+        let source = Source::Call(key);
+        self.out.detach(source, |n| out.rest().get(..n).unwrap_or_default().to_vec());
+        self.out.dequeue(class, source);
+        if let Some(target) = out.target.take() {
+            self.unexpect_call(&target);
+        }
+        let announced = core::mem::take(&mut out.announcing);
+        self.announced(&announced);
+        self.discard(&core::mem::take(&mut out.handles));
+    }
+
+    /// Says whether the beginning of a call was handed to the driver.
+    fn was_sent(&self, key: Key) -> bool {
+        self.calls.get(key).is_some_and(|call| match call.express {
+            // A mark is sent when all before it is; one byte more is in the frame itself.
+            Some((start, end)) => self.out.is_sent(end) || self.out.is_past(start),
+            None => call.sent,
+        })
+    }
+
+    /// Forgets a call, and lets another have its number.
+    fn forget_call(&mut self, key: Key) {
+        self.end_arguments_of(key);
+        let Some(call) = self.calls.remove(key) else { return };
+        if call.number != NO_NUMBER {
+            if let Some(entry) = self.by_number.get_mut(call.number as usize) {
+                *entry = None;
+            }
+            self.call_numbers.give(call.number);
+        }
+        if !self.waiting.is_empty() {
+            self.launch();
+        }
+    }
+
+    /// The wire ends: tells the application.
+    pub(super) fn lose_call(&mut self, key: Key) {
+        let started = if self.was_sent(key) { Started::Maybe } else { Started::No };
+        if self.calls.get(key).is_some_and(|call| !call.over) {
+            let failure = Failure::new(Code::WIRE_LOST, started);
+            self.emit(Event::Failed { call: CallId(key), failure });
+        }
+    }
+
+    /// The peer closed gracefully: what it did not answer it never began.
+    pub(super) fn refuse_waiting(&mut self, all: bool) {
+        for key in self.calls.keys() {
+            let Some(call) = self.calls.get_mut(key) else { continue };
+            if all || call.number == NO_NUMBER {
+                let over = core::mem::replace(&mut call.over, true);
+                if !over {
+                    let failure = Failure::new(Code::GOING_AWAY, Started::No);
+                    self.emit(Event::Failed { call: CallId(key), failure });
+                }
+                self.forget_call(key);
+            }
+        }
+        self.waiting.retain(|&key| self.calls.get(key).is_some());
+    }
+
+    /// The front of the next frame of a call's arguments; says how much payload follows.
+    pub(super) fn frame_of_call(&mut self, now: Instant, key: Key) -> Option<usize> {
+        let frame_size = self.frame_size();
+        let max_frame = self.peer.max_frame;
+        let call = self.calls.get_mut(key)?;
+        let out = call.out.as_mut()?;
+        let number = call.number;
+        let Some(target) = out.target.take() else {
+            let (n, more) = out.cut(frame_size, max_frame);
+            let announcing = core::mem::take(&mut out.announcing);
+            let handles = self.raw_handles(&announcing);
+            if let Some(out) = self.calls.get_mut(key).and_then(|call| call.out.as_mut()) {
+                out.announcing = announcing;
+            }
+            put_part(kind::ARGUMENTS, number, more, None, &handles, n, &mut self.out.stage);
+            return Some(n);
+        };
+        call.sent = true;
+        let total = out.bytes.len();
+        let room = match &target {
+            Target::Named { name, .. } => frame_size.min(max_frame - 64 - name.len() - 320),
+            Target::Procedure(_) | Target::Callback(_) => frame_size,
+        };
+        let (n, more) = out.cut(room, max_frame);
+        let complete = out.complete;
+        let announcing = core::mem::take(&mut out.announcing);
+        let (class, deadline) = (call.class, call.deadline);
+        let handles = self.raw_handles(&announcing);
+        if let Some(out) = self.calls.get_mut(key).and_then(|call| call.out.as_mut()) {
+            out.announcing = announcing;
+        }
+        let stage = &mut self.out.stage;
+        if let Target::Procedure(procedure) = target
+            && !more
+            && class == Priority::Normal
+            && deadline.is_none()
+            && handles.is_empty()
+        {
+            frame::put_call(number, procedure, n, stage);
+            return Some(n);
+        }
+        let callback = match &target {
+            Target::Callback(callback) => Some(*callback),
+            Target::Procedure(_) | Target::Named { .. } => None,
+        };
+        let open = frame::Open {
+            call: number,
+            target: match target {
+                Target::Procedure(number) => RawTarget::Procedure(number),
+                Target::Callback(callback) => RawTarget::Callback(callback.0.index),
+                Target::Named { name, fingerprint } => RawTarget::Named { name, fingerprint },
+            },
+            priority: class,
+            more,
+            deadline: deadline.map(|deadline| deadline.since(now).div_ceil(1000)),
+            total: (more && complete).then_some(total as u64),
+            handles,
+        };
+        frame::put_open(&open, n, stage);
+        if let Some(callback) = callback {
+            self.unexpect_call(&Target::Callback(callback));
+        }
+        Some(n)
+    }
+
+    pub(super) fn call_frame_sent(&mut self, key: Key) {
+        let Some(out) = self.calls.get_mut(key).and_then(|call| call.out.as_mut()) else { return };
+        out.queued = false;
+        let announced = core::mem::take(&mut out.announcing);
+        if out.last {
+            if let Some(call) = self.calls.get_mut(key) {
+                call.out = None;
+            }
+        } else {
+            self.requeue_call(key);
+        }
+        self.announced(&announced);
+    }
+
+    /// The call with this number on the wire.
+    #[inline]
+    fn call_of(&self, number: u32) -> Result<Key, ProtocolError> {
+        self.by_number
+            .get(number as usize)
+            .copied()
+            .flatten()
+            .ok_or(ProtocolError::BadNumber("answer to a call that is not open"))
+    }
+
+    /// A whole result.
+    #[inline]
+    pub(super) fn take_answer(&mut self, number: u32, payload: &[u8]) -> Result<(), ProtocolError> {
+        if payload.len() > self.config.limits.message_window {
+            return Err(ProtocolError::CreditExceeded);
+        }
+        let key = self.call_of(number)?;
+        let Some(call) = self.calls.get(key) else { return Ok(()) };
+        if call.assembly.is_some() {
+            return Err(ProtocolError::Malformed("answer in the middle of a result"));
+        }
+        if call.over {
+            self.forget_call(key);
+            return Ok(());
+        }
+        let event = if self.budget.charge(payload.len()) {
+            Event::Answer { call: CallId(key), payload: payload.to_vec(), handles: Vec::new() }
+        } else {
+            let failure = Failure::new(Code::OVERLOADED, Started::Yes);
+            Event::Failed { call: CallId(key), failure }
+        };
+        self.forget_call(key);
+        self.emit(event);
+        Ok(())
+    }
+
+    pub(super) fn begin_result(
+        &mut self,
+        number: u32,
+        more: bool,
+        total: Option<u64>,
+        handles: &[RawHandle],
+        _len: usize,
+    ) -> Result<Sink, ProtocolError> {
+        let key = self.call_of(number)?;
+        let window = self.config.limits.message_window;
+        let mut received = self.register(handles)?;
+        let Some(call) = self.calls.get_mut(key) else { return Ok(Sink::Skip) };
+        if call.over {
+            self.dispose_all(received, Code::CANCELLED);
+        } else {
+            let assembly =
+                call.assembly.get_or_insert_with(|| Box::new(Assembly::new(window, total)));
+            assembly.handles.append(&mut received);
+        }
+        Ok(Sink::Result { call: key, more })
+    }
+
+    pub(super) fn push_result(
+        &mut self,
+        key: Key,
+        bytes: &[u8],
+        left: usize,
+    ) -> Result<(), ProtocolError> {
+        let max = self.config.limits.max_message;
+        let Some(OutCall { assembly: Some(assembly), .. }) = self.calls.get_mut(key) else {
+            return Ok(());
+        };
+        match assembly.push(bytes, left, &mut self.budget, max)? {
+            Piece::Taken => {}
+            Piece::Refused(code) => self.give_up_call(key, code, Started::Yes),
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_result(&mut self, key: Key, more: bool) {
+        let Some(call) = self.calls.get_mut(key) else { return };
+        if more {
+            if call.assembly.as_mut().is_some_and(|assembly| assembly.needs_admission()) {
+                self.starving.push_back(Starving::Result(key));
+                self.admit();
+            }
+            return;
+        }
+        if let Some(assembly) = call.assembly.take() {
+            let Assembly { bytes, handles, charged, .. } = *assembly;
+            self.free(charged - bytes.capacity().min(charged));
+            self.emit(Event::Answer { call: CallId(key), payload: bytes, handles });
+        }
+        self.forget_call(key);
+    }
+
+    pub(super) fn take_error(
+        &mut self,
+        number: u32,
+        started: bool,
+        code: Code,
+        text: String,
+    ) -> Result<(), ProtocolError> {
+        let key = self.call_of(number)?;
+        let Some(call) = self.calls.get_mut(key) else { return Ok(()) };
+        let over = call.over;
+        if let Some(assembly) = call.assembly.take() {
+            self.drop_assembly(*assembly);
+        }
+        self.forget_call(key);
+        if !over {
+            let started = if started { Started::Yes } else { Started::No };
+            let failure = Failure { code, text, started };
+            self.emit(Event::Failed { call: CallId(key), failure });
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_admit_arguments(
+        &mut self,
+        now: Instant,
+        number: u32,
+        bytes: u64,
+    ) -> Result<(), ProtocolError> {
+        if bytes == 0 {
+            self.empty_frame(now)?;
+        }
+        // A call that was answered early may cross with this.
+        if let Some(key) = self.by_number.get(number as usize).copied().flatten() {
+            if let Some(out) = self.calls.get_mut(key).and_then(|call| call.out.as_mut()) {
+                out.credit = out.credit.saturating_add(bytes);
+            }
+            self.requeue_call(key);
+        }
+        Ok(())
+    }
+
+    pub(super) fn drop_assembly(&mut self, assembly: Assembly) {
+        let Assembly { bytes, handles, charged, .. } = assembly;
+        drop(bytes);
+        self.free(charged);
+        self.dispose_all(handles, Code::CANCELLED);
+    }
+}
+
+/// Appends the front of a frame that continues a message.
+pub(super) fn put_part(
+    head: u8,
+    number: u32,
+    more: bool,
+    total: Option<u64>,
+    handles: &[RawHandle],
+    payload: usize,
+    out: &mut Vec<u8>,
+) {
+    let mut flags = if more { frame::MORE } else { 0 };
+    flags |= if handles.is_empty() { 0 } else { frame::HANDLES };
+    flags |= if total.is_some() { frame::TOTAL } else { 0 };
+    frame::put(out, payload, |out| {
+        frame::put_fields(head, &[u64::from(number)], out);
+        out.push(flags);
+        if let Some(total) = total {
+            crate::varint::encode(total, out);
+        }
+        if !handles.is_empty() {
+            frame::put_handles(handles, out);
+        }
+    });
+}

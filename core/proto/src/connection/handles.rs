@@ -1,0 +1,273 @@
+//! Streams and callbacks as values: given away in messages, received, let go.
+
+use super::Connection;
+use super::outbox::Mark;
+use super::streams::{Announce, Role, Their};
+use crate::event::{Handle, Received};
+use crate::frame::{RawHandle, kind};
+use crate::table::{Key, at_mut};
+use crate::{CallbackId, Code, Event, HandleError, ProtocolError, RemoteCallbackId, Target};
+use alloc::vec::Vec;
+
+/// A callback of ours.
+#[derive(Debug, Default)]
+pub(crate) struct Export {
+    generation: u32,
+    state: ExportState,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum ExportState {
+    #[default]
+    Free,
+    /// The peer does not know it yet, or holds it.
+    Live,
+    /// We refuse calls; the peer still holds it.
+    Revoked,
+}
+
+/// A callback of the peer.
+#[derive(Debug)]
+pub(crate) struct Import {
+    generation: u32,
+    state: ImportState,
+    /// Calls to it that the peer has not heard of.
+    unsent: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ImportState {
+    /// Let go; the peer may use the number again once it knows.
+    Free(Mark),
+    Live,
+    /// Let go by the application, but calls to it still wait to be sent.
+    Leaving,
+}
+
+impl Default for Import {
+    fn default() -> Self {
+        Self { generation: 0, state: ImportState::Free(Mark::SENT), unsent: 0 }
+    }
+}
+
+impl Connection {
+    /// Creates a callback, to be given away in a message. The peer's calls to it come as
+    /// [`Called::Callback`](crate::Called::Callback); [`Event::Released`] says that the peer let go,
+    /// and is the end of it.
+    ///
+    /// # Errors
+    ///
+    /// The peer takes no more callbacks at once, or the wire is over.
+    pub fn export_callback(&mut self) -> Result<CallbackId, HandleError> {
+        if self.is_closed() {
+            return Err(HandleError::Closed);
+        }
+        let max = self.peer.max_callbacks;
+        let number = self.export_numbers.take(max).ok_or(HandleError::Limit { max })?;
+        let export = at_mut(&mut self.exports, number);
+        export.generation = export.generation.wrapping_add(1);
+        export.state = ExportState::Live;
+        Ok(CallbackId(Key { index: number, generation: export.generation }))
+    }
+
+    /// Refuses all further calls to a callback of ours. It stays taken until the peer lets go.
+    pub fn revoke_callback(&mut self, callback: CallbackId) {
+        if let Some(export) = self.export_mut(callback.0) {
+            export.state = ExportState::Revoked;
+        }
+    }
+
+    /// Lets go of a callback of the peer. Calls to it that were opened before are made.
+    pub fn release_callback(&mut self, callback: RemoteCallbackId) {
+        let Some(import) = self.import_mut(callback.0) else { return };
+        if import.state != ImportState::Live {
+            return;
+        }
+        import.state = ImportState::Leaving;
+        self.leave_import(callback.0);
+    }
+
+    fn leave_import(&mut self, key: Key) {
+        let Some(import) = self.import_mut(key) else { return };
+        if import.state == ImportState::Leaving && import.unsent == 0 {
+            let mark = self.out.control(kind::RELEASE, &[u64::from(key.index)], &[]);
+            if let Some(import) = self.import_mut(key) {
+                import.state = ImportState::Free(mark);
+            }
+        }
+    }
+
+    fn export_mut(&mut self, key: Key) -> Option<&mut Export> {
+        self.exports.get_mut(key.index as usize).filter(|export| {
+            export.generation == key.generation && export.state != ExportState::Free
+        })
+    }
+
+    fn import_mut(&mut self, key: Key) -> Option<&mut Import> {
+        self.imports
+            .get_mut(key.index as usize)
+            .filter(|import| import.generation == key.generation)
+    }
+
+    pub(super) fn is_import_live(&self, key: Key) -> bool {
+        self.imports.get(key.index as usize).is_some_and(|import| {
+            import.generation == key.generation && import.state == ImportState::Live
+        })
+    }
+
+    pub(super) fn is_export_live(&self, key: Key) -> bool {
+        self.exports.get(key.index as usize).is_some_and(|export| {
+            export.generation == key.generation && export.state == ExportState::Live
+        })
+    }
+
+    /// The callback of ours with this number, which may not exist.
+    pub(super) fn export_id(&self, number: u32) -> CallbackId {
+        let generation = self.exports.get(number as usize).map_or(0, |export| export.generation);
+        CallbackId(Key { index: number, generation })
+    }
+
+    /// A call to a callback waits to be sent; it may not be let go before.
+    pub(super) fn expect_call(&mut self, target: &Target) {
+        if let Target::Callback(callback) = target
+            && let Some(import) = self.import_mut(callback.0)
+        {
+            import.unsent += 1;
+        }
+    }
+
+    /// That call was sent, or will not be.
+    pub(super) fn unexpect_call(&mut self, target: &Target) {
+        if let Target::Callback(callback) = target
+            && let Some(import) = self.import_mut(callback.0)
+        {
+            import.unsent = import.unsent.saturating_sub(1);
+            self.leave_import(callback.0);
+        }
+    }
+
+    pub(super) fn take_release(&mut self, number: u32) -> Result<(), ProtocolError> {
+        let Some(export) =
+            self.exports.get_mut(number as usize).filter(|e| e.state != ExportState::Free)
+        else {
+            return Err(ProtocolError::BadNumber("release of a callback that does not exist"));
+        };
+        export.state = ExportState::Free;
+        let generation = export.generation;
+        self.export_numbers.give(number);
+        self.emit(Event::Released(CallbackId(Key { index: number, generation })));
+        Ok(())
+    }
+
+    /// The handles go with a message that waits to be sent.
+    pub(super) fn carry(&mut self, handles: &[Handle]) {
+        for handle in handles {
+            if let Handle::Stream(stream) = handle
+                && let Some(stream) = self.streams.get_mut(stream.0)
+                && stream.announce == Announce::Idle
+            {
+                stream.announce = Announce::Carried;
+            }
+        }
+    }
+
+    /// The message with these handles will not be sent.
+    pub(super) fn discard(&mut self, handles: &[Handle]) {
+        for handle in handles {
+            match *handle {
+                Handle::Stream(stream) => self.drop_unannounced(stream.0),
+                Handle::Callback(callback) => {
+                    if let Some(export) = self.export_mut(callback.0) {
+                        export.state = ExportState::Free;
+                        self.export_numbers.give(callback.0.index);
+                        self.emit(Event::Released(callback));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The frame with these handles was sent.
+    pub(super) fn announced(&mut self, handles: &[Handle]) {
+        for handle in handles {
+            if let Handle::Stream(stream) = handle {
+                self.stream_announced(stream.0);
+            }
+        }
+    }
+
+    /// How handles look on the wire.
+    pub(super) fn raw_handles(&self, handles: &[Handle]) -> Vec<RawHandle> {
+        let raw = |handle: &Handle| match handle {
+            Handle::Callback(callback) => RawHandle::Callback(callback.0.index),
+            Handle::Stream(id) => match self.streams.get(id.0) {
+                Some(stream) => match stream.role {
+                    Role::Producer(_) => RawHandle::Receiver(stream.number),
+                    Role::Consumer(_) => RawHandle::Sender(stream.number),
+                },
+                None => RawHandle::Callback(u32::MAX >> 4),
+            },
+        };
+        handles.iter().map(raw).collect()
+    }
+
+    /// Takes what came with a message.
+    pub(super) fn register(
+        &mut self,
+        handles: &[RawHandle],
+    ) -> Result<Vec<Received>, ProtocolError> {
+        handles.iter().map(|handle| self.register_one(*handle)).collect()
+    }
+
+    fn register_one(&mut self, handle: RawHandle) -> Result<Received, ProtocolError> {
+        let (number, limit) = match handle {
+            RawHandle::Callback(number) => (number, self.config.limits.max_callbacks),
+            RawHandle::Receiver(number) | RawHandle::Sender(number) => {
+                (number, self.config.limits.max_streams)
+            }
+        };
+        if number >= limit {
+            return Err(ProtocolError::BadNumber("stream or callback over the limit"));
+        }
+        let is_consumer = match handle {
+            RawHandle::Callback(_) => {
+                let out = &self.out;
+                let import = at_mut(&mut self.imports, number);
+                if !matches!(import.state, ImportState::Free(mark) if out.is_sent(mark)) {
+                    return Err(ProtocolError::BadNumber("callback that exists"));
+                }
+                import.generation = import.generation.wrapping_add(1);
+                import.state = ImportState::Live;
+                import.unsent = 0;
+                let key = Key { index: number, generation: import.generation };
+                return Ok(Received::Callback(RemoteCallbackId(key)));
+            }
+            RawHandle::Receiver(_) => true,
+            RawHandle::Sender(_) => false,
+        };
+        let their = at_mut(&mut self.theirs, number);
+        match their {
+            Their::Free(mark) if self.out.is_sent(*mark) => {}
+            Their::Free(_) | Their::Live(_) => {
+                return Err(ProtocolError::BadNumber("stream that exists"));
+            }
+        }
+        Ok(self.add_their_stream(number, is_consumer))
+    }
+
+    /// Lets go of something that came in a message and is not wanted: the streams are reset with
+    /// `code`.
+    pub fn dispose(&mut self, received: Received, code: Code) {
+        match received {
+            Received::Sender(stream) => self.reset(stream, code, ""),
+            Received::Receiver(stream) => self.stop(stream, code),
+            Received::Callback(callback) => self.release_callback(callback),
+        }
+    }
+
+    pub(super) fn dispose_all(&mut self, received: Vec<Received>, code: Code) {
+        for received in received {
+            self.dispose(received, code);
+        }
+    }
+}

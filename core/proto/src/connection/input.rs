@@ -1,0 +1,342 @@
+//! Bytes in: cutting them into frames, however they are split.
+
+use super::{Connection, State};
+use crate::frame::{self, Header, ParseError, StreamRef};
+use crate::handshake::{self, Hello};
+use crate::table::Key;
+use crate::varint::{self, Stop};
+use crate::{Event, Instant, ProtocolError};
+use alloc::vec::Vec;
+
+/// A frame, and what follows it.
+type Split<'a> = (&'a [u8], &'a [u8]);
+
+/// Where in the byte stream we are.
+#[derive(Debug, Default)]
+pub(crate) struct Input {
+    /// The beginning of a hello, or of a frame: its length and what of its front has come.
+    partial: Vec<u8>,
+    body: Option<Body>,
+}
+
+impl Input {
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// The payload of a frame of which the front has been read.
+#[derive(Clone, Copy, Debug)]
+struct Body {
+    sink: Sink,
+    left: usize,
+}
+
+/// Where a payload goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sink {
+    Arguments { call: Key, more: bool },
+    Result { call: Key, more: bool },
+    Items { stream: Key },
+    Item { stream: Key, more: bool },
+    Skip,
+}
+
+impl Connection {
+    /// Takes bytes that arrived, in any number from one up.
+    ///
+    /// Everything in `bytes` is used up at once, so the events of one call are bounded by its
+    /// length and by the limits.
+    ///
+    /// # Errors
+    ///
+    /// The peer broke the protocol. A last frame for it is ready in
+    /// [`poll_transmit`](Self::poll_transmit), and [`Event::Closed`] follows.
+    pub fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), ProtocolError> {
+        if self.is_closed() {
+            return Ok(());
+        }
+        if !bytes.is_empty() {
+            self.clock.received(now);
+        }
+        let taken = self.take_bytes(now, bytes).and_then(|()| self.check_control());
+        taken.map_err(|error| self.violation(error))
+    }
+
+    fn take_bytes(&mut self, now: Instant, mut bytes: &[u8]) -> Result<(), ProtocolError> {
+        if self.peer_codec.is_none() {
+            bytes = self.take_hello(bytes)?;
+        }
+        while !bytes.is_empty() && !matches!(self.state, State::Closed(_)) {
+            bytes = if self.input.body.is_some() {
+                self.take_body(bytes)?
+            } else if self.input.partial.is_empty()
+                && let Some((frame, rest)) = self.whole_frame(bytes)?
+            {
+                self.take_frame(now, frame)?;
+                rest
+            } else {
+                self.take_piece(now, bytes)?
+            };
+        }
+        Ok(())
+    }
+
+    fn take_hello<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
+        let missing = handshake::LEN - self.input.partial.len();
+        let (now, rest) = bytes.split_at(missing.min(bytes.len()));
+        self.input.partial.extend_from_slice(now);
+        Hello::check_prefix(&self.input.partial)?;
+        let Ok(hello) = <[u8; handshake::LEN]>::try_from(self.input.partial.as_slice()) else {
+            return Ok(rest);
+        };
+        self.input.partial = Vec::new();
+        let hello = Hello::decode(hello)?;
+        let (ours, theirs) = (self.config.codec, hello.codec);
+        if ours != theirs && ours != 0 && theirs != 0 {
+            return Err(ProtocolError::Codec { ours, theirs });
+        }
+        self.peer_codec = Some(hello.codec);
+        let before = self.peer;
+        self.peer = hello.limits();
+        self.events.push_back(Event::Hello { codec: hello.codec, limits: self.peer });
+        self.raise_credit(&before);
+        Ok(rest)
+    }
+
+    /// The frame at the front of `bytes` if all of it is there, and what follows.
+    #[inline]
+    fn whole_frame<'a>(&self, bytes: &'a [u8]) -> Result<Option<Split<'a>>, ProtocolError> {
+        let Some((len, used)) = self.frame_len(bytes)? else { return Ok(None) };
+        let rest = bytes.get(used..).unwrap_or_default();
+        Ok(rest.split_at_checked(len))
+    }
+
+    #[inline]
+    fn frame_len(&self, bytes: &[u8]) -> Result<Option<(usize, usize)>, ProtocolError> {
+        match varint::decode(bytes) {
+            Ok((len, used)) => match usize::try_from(len) {
+                Ok(len) if len <= self.config.limits.max_frame => Ok(Some((len, used))),
+                _ => {
+                    let max = self.config.limits.max_frame as u64;
+                    Err(ProtocolError::FrameTooLong { len, max })
+                }
+            },
+            Err(Stop::Incomplete) => Ok(None),
+            Err(Stop::TooLong) => Err(ProtocolError::Malformed("frame length")),
+        }
+    }
+
+    #[inline]
+    fn take_frame(&mut self, now: Instant, frame: &[u8]) -> Result<(), ProtocolError> {
+        if frame.is_empty() {
+            return self.empty_frame(now);
+        }
+        let (header, used) = frame::parse_header(frame).map_err(|error| match error {
+            ParseError::Incomplete => ProtocolError::Malformed("frame: too short"),
+            ParseError::Invalid(error) => error,
+        })?;
+        let payload = frame.get(used..).unwrap_or_default();
+        match header {
+            // The two that matter for speed go without any intermediate state.
+            Header::Call { call, procedure } => self.take_call(call, procedure, payload),
+            Header::Answer { call } => self.take_answer(call, payload),
+            Header::Control(head) => self.take_control(now, frame::parse_control(head, frame)?),
+            other @ (Header::Items { .. }
+            | Header::Open(_)
+            | Header::Arguments { .. }
+            | Header::Result { .. }
+            | Header::Item { .. }
+            | Header::Unknown) => {
+                let sink = self.begin(now, other, payload.len())?;
+                self.push(sink, payload, 0)?;
+                self.end(sink)
+            }
+        }
+    }
+
+    /// Collects the front of a frame that does not come in one piece.
+    fn take_piece<'a>(&mut self, now: Instant, bytes: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
+        let before = self.input.partial.len();
+        let room = frame::MAX_CONTROL_FRAME + varint::MAX_LEN - before;
+        let candidate = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        self.input.partial.extend_from_slice(candidate);
+        let Some((len, used)) = self.frame_len(&self.input.partial)? else {
+            return Ok(bytes.get(candidate.len()..).unwrap_or_default());
+        };
+        // Give back what belongs to the next frame.
+        self.input.partial.truncate(used + len);
+        let taken = self.input.partial.len() - before;
+        let rest = bytes.get(taken..).unwrap_or_default();
+        let partial = core::mem::take(&mut self.input.partial);
+        let front = partial.get(used..).unwrap_or_default();
+        if front.len() == len {
+            self.take_frame(now, front)?;
+            return Ok(rest);
+        }
+        match frame::parse_header(front) {
+            Ok((Header::Control(_), _)) if len > frame::MAX_CONTROL_FRAME => {
+                return Err(ProtocolError::Malformed("frame: too long"));
+            }
+            Ok((Header::Control(_), _)) | Err(ParseError::Incomplete) => {
+                if front.len() >= frame::MAX_CONTROL_FRAME {
+                    return Err(ProtocolError::Malformed("frame: front too long"));
+                }
+                self.input.partial = partial;
+            }
+            Err(ParseError::Invalid(error)) => return Err(error),
+            Ok((header, front_len)) => {
+                let sink = self.begin(now, header, len - front_len)?;
+                let first = front.get(front_len..).unwrap_or_default();
+                let left = len - front.len();
+                self.push(sink, first, left)?;
+                self.input.body = Some(Body { sink, left });
+            }
+        }
+        Ok(rest)
+    }
+
+    fn take_body<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
+        let Some(Body { sink, left }) = self.input.body else { return Ok(bytes) };
+        let (here, rest) = bytes.split_at(left.min(bytes.len()));
+        let left = left - here.len();
+        self.input.body = (left > 0).then_some(Body { sink, left });
+        self.push(sink, here, left)?;
+        if left == 0 {
+            self.end(sink)?;
+        }
+        Ok(rest)
+    }
+
+    /// Reads the front of a frame with a payload of `len` bytes, and says where that goes.
+    fn begin(&mut self, now: Instant, header: Header, len: usize) -> Result<Sink, ProtocolError> {
+        match header {
+            Header::Call { call, procedure } => {
+                let open = frame::Open {
+                    call,
+                    target: frame::RawTarget::Procedure(procedure),
+                    priority: crate::Priority::Normal,
+                    more: false,
+                    deadline: None,
+                    total: None,
+                    handles: Vec::new(),
+                };
+                self.begin_call(now, open, len)
+            }
+            Header::Open(open) => self.begin_call(now, open, len),
+            Header::Arguments { call, more, handles } => {
+                if len == 0 && more && handles.is_empty() {
+                    self.empty_frame(now)?;
+                }
+                self.begin_arguments(call, more, &handles)
+            }
+            Header::Answer { call } => self.begin_result(call, false, None, &[], len),
+            Header::Result { call, more, total, handles } => {
+                if len == 0 && more && handles.is_empty() {
+                    self.empty_frame(now)?;
+                }
+                self.begin_result(call, more, total, &handles, len)
+            }
+            Header::Items { stream } => {
+                if len == 0 {
+                    self.empty_frame(now)?;
+                }
+                self.begin_items(stream, len)
+            }
+            Header::Item { stream, more, handles } => self.begin_item(stream, more, &handles, len),
+            Header::Control(_) | Header::Unknown => {
+                self.empty_frame(now)?;
+                Ok(Sink::Skip)
+            }
+        }
+    }
+
+    /// Takes some of a payload; `left` bytes of the same frame will follow.
+    #[inline]
+    fn push(&mut self, sink: Sink, bytes: &[u8], left: usize) -> Result<(), ProtocolError> {
+        match sink {
+            Sink::Arguments { call, .. } => self.push_arguments(call, bytes, left),
+            Sink::Result { call, .. } => self.push_result(call, bytes, left),
+            Sink::Items { stream } => {
+                self.push_items(stream, bytes, left);
+                Ok(())
+            }
+            Sink::Item { stream, .. } => {
+                self.push_item(stream, bytes, left);
+                Ok(())
+            }
+            Sink::Skip => Ok(()),
+        }
+    }
+
+    fn end(&mut self, sink: Sink) -> Result<(), ProtocolError> {
+        match sink {
+            Sink::Arguments { call, more } => self.end_arguments(call, more),
+            Sink::Result { call, more } => self.end_result(call, more),
+            Sink::Items { stream } => return self.end_items(stream),
+            Sink::Item { stream, more } => self.end_item(stream, more),
+            Sink::Skip => {}
+        }
+        Ok(())
+    }
+
+    /// A frame without effect, of which there may not be too many.
+    pub(super) fn empty_frame(&mut self, now: Instant) -> Result<(), ProtocolError> {
+        if self.empty_frames.take(now) { Ok(()) } else { Err(ProtocolError::TooManyEmptyFrames) }
+    }
+
+    /// A reset of something, of which there may not be too many.
+    pub(super) fn reset_frame(&mut self, now: Instant) -> Result<(), ProtocolError> {
+        if self.resets.take(now) { Ok(()) } else { Err(ProtocolError::TooManyResets) }
+    }
+
+    fn take_control(&mut self, now: Instant, control: frame::Control) -> Result<(), ProtocolError> {
+        use frame::Control;
+        match control {
+            Control::Error { call, started, code, text } => {
+                self.take_error(call, started, code, text)
+            }
+            Control::Cancel { call, code } => self.take_cancel(now, call, code),
+            Control::End { stream, code, text } => self.take_end(now, stream, code, text),
+            Control::Stop { stream, code } => self.take_stop(now, stream, code),
+            Control::Credit { stream, bytes } => self.take_credit(now, stream, bytes),
+            Control::AdmitArguments { call, bytes } => self.take_admit_arguments(now, call, bytes),
+            Control::AdmitResult { call, bytes } => self.take_admit_result(now, call, bytes),
+            Control::Bind { number, fingerprint, name } => {
+                if number != self.peer_bound || number >= self.config.limits.max_bindings {
+                    return Err(ProtocolError::BadNumber("binding"));
+                }
+                self.peer_bound += 1;
+                self.events.push_back(Event::Bound { number, name, fingerprint });
+                Ok(())
+            }
+            Control::Release { callback } => self.take_release(callback),
+            Control::Ping { token } => self.take_ping(now, token),
+            Control::Pong { token } => {
+                self.take_pong(now, token);
+                Ok(())
+            }
+            Control::GoAway { code, text } => {
+                self.take_go_away(code, text);
+                Ok(())
+            }
+            Control::Bye => {
+                self.take_bye();
+                Ok(())
+            }
+        }
+    }
+
+    /// The stream that a frame of the peer names.
+    pub(super) fn find_stream(&self, stream: StreamRef) -> Result<Key, ProtocolError> {
+        let key = if stream.by_sender {
+            match self.theirs.get(stream.number as usize) {
+                Some(super::streams::Their::Live(key)) => Some(*key),
+                Some(super::streams::Their::Free(_)) | None => None,
+            }
+        } else {
+            self.mine.get(stream.number as usize).copied().flatten()
+        };
+        key.ok_or(ProtocolError::BadNumber("stream that is not open"))
+    }
+}

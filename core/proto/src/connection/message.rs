@@ -1,0 +1,245 @@
+//! Messages of any size on their way: out in frames, in by pieces.
+
+use super::Connection;
+use super::serving::InCall;
+use crate::budget::{Budget, Full};
+use crate::event::{Handle, Received};
+use crate::frame::kind;
+use crate::table::Key;
+use crate::{Code, ProtocolError, Started, Target};
+use alloc::vec::Vec;
+
+/// A message that is being sent: the arguments of a call of ours or the result of one of the peer.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four questions that are asked apart")]
+pub(crate) struct Outgoing {
+    pub(super) bytes: Vec<u8>,
+    pub(super) at: usize,
+    /// What may still be sent without being admitted.
+    pub(super) credit: u64,
+    /// Nothing will be appended any more.
+    pub(super) complete: bool,
+    /// The last frame is being sent or was.
+    pub(super) last: bool,
+    /// Nothing was sent yet.
+    pub(super) first: bool,
+    /// Takes part in the turns, or is current.
+    pub(super) queued: bool,
+    pub(super) handles: Vec<Handle>,
+    /// Those in the current frame.
+    pub(super) announcing: Vec<Handle>,
+    /// What is called; for the first frame.
+    pub(super) target: Option<Target>,
+    /// What was charged for it.
+    pub(super) charged: usize,
+    pub(super) sent: u64,
+}
+
+impl Outgoing {
+    pub(super) fn new(bytes: Vec<u8>, handles: Vec<Handle>, complete: bool, credit: u64) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            credit,
+            complete,
+            last: false,
+            first: true,
+            queued: false,
+            handles,
+            announcing: Vec::new(),
+            target: None,
+            charged: 0,
+            sent: 0,
+        }
+    }
+
+    pub(super) fn rest(&self) -> &[u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    pub(super) fn advance(&mut self, n: usize) {
+        self.at += n;
+        self.sent += n as u64;
+        self.credit = self.credit.saturating_sub(n as u64);
+    }
+
+    /// Says whether there is a frame to send now.
+    pub(super) fn is_ready(&self) -> bool {
+        if self.last {
+            return false;
+        }
+        let left = self.bytes.len() - self.at;
+        (left > 0 && self.credit > 0)
+            || (left == 0 && self.complete)
+            || (self.first || !self.handles.is_empty())
+    }
+
+    /// How much payload the next frame takes, and whether it is not the last.
+    pub(super) fn cut(&mut self, frame: usize, max_frame: usize) -> (usize, bool) {
+        let left = self.bytes.len() - self.at;
+        // A full list of handles, and whatever else may stand in front.
+        let frame = if self.handles.is_empty() { frame } else { frame.min(max_frame - 384) };
+        let n = left.min(frame).min(usize::try_from(self.credit).unwrap_or(usize::MAX));
+        let handles = self.handles.len().min(crate::MAX_HANDLES);
+        self.announcing = self.handles.drain(..handles).collect();
+        self.first = false;
+        self.last = self.complete && n == left && self.handles.is_empty();
+        (n, !self.last)
+    }
+
+    /// Appends to what was not sent yet.
+    pub(super) fn append(&mut self, bytes: &[u8]) {
+        if self.at == self.bytes.len() {
+            self.bytes.clear();
+            self.at = 0;
+        } else if self.at > self.bytes.len() / 2 {
+            self.bytes.drain(..self.at);
+            self.at = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// A message that came half.
+#[derive(Debug, Default)]
+pub(crate) struct Assembly {
+    pub(super) bytes: Vec<u8>,
+    pub(super) handles: Vec<Received>,
+    /// The capacity of `bytes`, or what was reserved for the whole.
+    pub(super) charged: usize,
+    pub(super) received: u64,
+    /// What the peer may send in all.
+    pub(super) granted: u64,
+    pub(super) total: Option<u64>,
+    /// May grow to its full size.
+    admitted: bool,
+    /// Waits for that.
+    starving: bool,
+}
+
+/// A message that waits to be admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Starving {
+    Arguments(Key),
+    Result(Key),
+}
+
+/// What became of a piece of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    Taken,
+    /// It does not fit.
+    Refused(Code),
+}
+
+impl Assembly {
+    pub(super) fn new(window: usize, total: Option<u64>) -> Self {
+        Self { granted: window as u64, total, ..Self::default() }
+    }
+
+    /// Takes a piece, after which `left` bytes of the same frame will come.
+    pub(super) fn push(
+        &mut self,
+        bytes: &[u8],
+        left: usize,
+        budget: &mut Budget,
+        max_message: usize,
+    ) -> Result<Piece, ProtocolError> {
+        self.received += bytes.len() as u64;
+        if self.received > self.granted {
+            return Err(ProtocolError::CreditExceeded);
+        }
+        let len = self.bytes.len() + bytes.len();
+        if len > max_message || self.total.is_some_and(|total| total > max_message as u64) {
+            return Ok(Piece::Refused(Code::TOO_LARGE));
+        }
+        if len > self.bytes.capacity() {
+            let wanted = len.max((self.bytes.capacity() * 2).min(len + left)).min(max_message);
+            let more = wanted.saturating_sub(self.charged);
+            let headroom = if self.admitted { 0 } else { headroom(budget, max_message) };
+            if more > 0 && budget.charge_leaving(more, headroom).is_err() {
+                return Ok(Piece::Refused(Code::OVERLOADED));
+            }
+            self.charged += more;
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(Piece::Taken)
+    }
+
+    /// To be asked after a frame that is not the last.
+    pub(super) fn needs_admission(&mut self) -> bool {
+        let wanted = match self.total {
+            Some(total) => total > self.granted,
+            None => self.received * 2 > self.granted,
+        };
+        let needs = wanted && !self.admitted && !self.starving;
+        self.starving |= needs;
+        needs
+    }
+}
+
+/// What messages that were not admitted must leave for one that is.
+fn headroom(budget: &Budget, max_message: usize) -> usize {
+    max_message.min(budget.limit() / 2)
+}
+
+impl Connection {
+    /// Lets messages that wait grow to their full size, first come, first served, as long as there
+    /// is room for all of it. So each that is admitted can be finished, and two can never wait for
+    /// each other.
+    #[cold]
+    pub(super) fn admit(&mut self) {
+        let max = self.config.limits.max_message;
+        while let Some(&next) = self.starving.front() {
+            let assembly = match next {
+                Starving::Arguments(key) => self.incoming_mut(key).and_then(InCall::assembly_mut),
+                Starving::Result(key) => {
+                    self.calls.get_mut(key).and_then(|call| call.assembly.as_deref_mut())
+                }
+            };
+            let Some(assembly) = assembly else {
+                self.starving.pop_front();
+                continue;
+            };
+            let size = assembly.total.and_then(|total| usize::try_from(total).ok()).unwrap_or(max);
+            let more = size.saturating_sub(assembly.charged);
+            let (granted, charged) = (assembly.granted, assembly.charged);
+            match self.budget.charge_leaving(more, 0) {
+                Ok(()) => {}
+                Err(Full::Own) => return,
+                Err(Full::Shared) => {
+                    self.starving.pop_front();
+                    self.refuse_message(next, Code::OVERLOADED);
+                    continue;
+                }
+            }
+            self.starving.pop_front();
+            let grant = (size as u64).saturating_sub(granted);
+            let assembly = match next {
+                Starving::Arguments(key) => {
+                    let number = u64::from(key.index);
+                    self.out.control(kind::ADMIT_ARGUMENTS, &[number, grant], &[]);
+                    self.incoming_mut(key).and_then(InCall::assembly_mut)
+                }
+                Starving::Result(key) => {
+                    let number = self.calls.get(key).map_or(0, |call| u64::from(call.number));
+                    self.out.control(kind::ADMIT_RESULT, &[number, grant], &[]);
+                    self.calls.get_mut(key).and_then(|call| call.assembly.as_deref_mut())
+                }
+            };
+            if let Some(assembly) = assembly {
+                assembly.admitted = true;
+                assembly.granted = granted + grant;
+                assembly.charged = charged + more;
+            }
+        }
+    }
+
+    fn refuse_message(&mut self, message: Starving, code: Code) {
+        match message {
+            Starving::Arguments(key) => self.refuse(key, code, ""),
+            Starving::Result(key) => self.give_up_call(key, code, Started::Yes),
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! One end of a wire.
+
+mod calls;
+mod handles;
+mod input;
+mod lifecycle;
+mod message;
+mod outbox;
+mod reading;
+mod sending;
+mod serving;
+mod streams;
+mod transmit;
+
+use crate::budget::Budget;
+use crate::event::Event;
+use crate::limits::{Bucket, SMALL};
+use crate::meter::Meter;
+use crate::table::{Key, Numbers, Slab};
+use crate::{Cause, Code, Config, Instant, Limits, MAX_NAME, PeerLimits, ProtocolError};
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
+use core::mem::size_of;
+
+/// One end of a wire: the state of everything that is under way, without I/O, clock or codec.
+///
+/// # The loop of a driver
+///
+/// After *every* call of another method, before waiting for anything:
+///
+/// 1. [`poll_event`](Self::poll_event) until `None`, and act. What the engine does not have to hold
+///    any more frees room: hand `release_arguments` and `consume` back early.
+/// 2. [`poll_transmit`](Self::poll_transmit) into a buffer and write it out; again after the write.
+///    `0` means that there is nothing to send now.
+/// 3. [`poll_timeout`](Self::poll_timeout) says when to call
+///    [`handle_timeout`](Self::handle_timeout) at the latest.
+/// 4. Wait for bytes ([`receive`](Self::receive)), for the end of the byte stream
+///    ([`receive_end`](Self::receive_end)), for room to write, for the time, or for the application.
+///
+/// Reading may stop whenever the application has not taken its events: the peer will wait.
+/// When [`is_closed`](Self::is_closed) and `poll_transmit` gives `0`, the driver ends the byte stream.
+///
+/// ```
+/// use ipfi_proto::{CallOptions, Called, Config, Connection, Event, Instant};
+///
+/// let now = Instant::from_micros(0);
+/// let mut client = Connection::new(Config::default(), now);
+/// let mut server = Connection::new(Config::default(), now);
+/// let greet = client.bind("greet", 0x1234);
+/// let call = client.open_call(now, &greet, b"Ada"[..].into(), &[], CallOptions::default()).unwrap();
+///
+/// let mut buffer = [0; 64];
+/// let sent = client.poll_transmit(now, &mut buffer);
+/// server.receive(now, &buffer[..sent]).unwrap();
+/// while let Some(event) = server.poll_event() {
+///     if let Event::Call { call, called: Called::Procedure(0), payload, .. } = event {
+///         let answer = [b"Hello, ", &payload[..], b"!"].concat();
+///         server.answer(now, call, answer.into(), &[]).unwrap();
+///     }
+/// }
+/// let sent = server.poll_transmit(now, &mut buffer);
+/// client.receive(now, &buffer[..sent]).unwrap();
+/// assert!(matches!(client.poll_event(), Some(Event::Hello { .. })));
+/// let Some(Event::Answer { call: answered, payload, .. }) = client.poll_event() else { panic!() };
+/// assert_eq!((answered, &payload[..]), (call, &b"Hello, Ada!"[..]));
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    config: Config,
+    peer: PeerLimits,
+    /// The codec of the peer's hello; `None` until it came.
+    peer_codec: Option<u8>,
+    state: State,
+    events: VecDeque<Event>,
+    budget: Budget,
+    input: input::Input,
+    out: outbox::Outbox,
+    meter: Meter,
+
+    calls: Slab<calls::OutCall>,
+    /// Which of our calls has which number on the wire.
+    by_number: Vec<Option<Key>>,
+    call_numbers: Numbers,
+    /// Calls without a number yet: the peer takes no more at once.
+    waiting: VecDeque<Key>,
+    /// The peer's calls by their numbers.
+    incoming: Vec<serving::InCall>,
+    /// How many of them are not over.
+    busy: usize,
+    /// Messages that came half and wait for room.
+    starving: VecDeque<message::Starving>,
+
+    streams: Slab<streams::Stream>,
+    /// Streams that we created, by their numbers.
+    mine: Vec<Option<Key>>,
+    stream_numbers: Numbers,
+    /// Streams that the peer created, by their numbers.
+    theirs: Vec<streams::Their>,
+    exports: Vec<handles::Export>,
+    export_numbers: Numbers,
+    imports: Vec<handles::Import>,
+    /// How many procedures have numbers: ours and the peer's.
+    bound: u32,
+    peer_bound: u32,
+
+    timers: BTreeSet<(Instant, lifecycle::Timer)>,
+    resets: Bucket,
+    empty_frames: Bucket,
+    clock: lifecycle::Clock,
+}
+
+/// How far the wire is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Everything goes.
+    Open,
+    /// We said go-away: finish what runs, refuse what is new.
+    Leaving(Cause),
+    /// Over; the last bytes may still have to be sent.
+    Closed(Cause),
+}
+
+impl Connection {
+    /// A wire of which nothing was sent or received yet. Both ends are alike: neither is the client.
+    #[must_use]
+    pub fn new(mut config: Config, now: Instant) -> Self {
+        config.limits = config.limits.rounded();
+        let limits = &config.limits;
+        Self {
+            peer: PeerLimits::INITIAL,
+            peer_codec: None,
+            state: State::Open,
+            events: VecDeque::new(),
+            budget: Budget::new(limits.max_buffered, config.budget.clone()),
+            input: input::Input::default(),
+            out: outbox::Outbox::new(config.codec, limits),
+            meter: Meter::new(config.speed),
+            calls: Slab::new(),
+            by_number: Vec::new(),
+            call_numbers: Numbers::default(),
+            waiting: VecDeque::new(),
+            incoming: Vec::new(),
+            busy: 0,
+            starving: VecDeque::new(),
+            streams: Slab::new(),
+            mine: Vec::new(),
+            stream_numbers: Numbers::default(),
+            theirs: Vec::new(),
+            exports: Vec::new(),
+            export_numbers: Numbers::default(),
+            imports: Vec::new(),
+            bound: 0,
+            peer_bound: 0,
+            timers: BTreeSet::new(),
+            resets: Bucket::new(limits.resets, now),
+            empty_frames: Bucket::new(limits.empty_frames, now),
+            clock: lifecycle::Clock::new(now),
+            config,
+        }
+    }
+
+    /// What the application has to know, oldest first.
+    #[inline]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        match &event {
+            Some(Event::Answer { payload, .. }) => {
+                let bytes = payload.capacity();
+                self.free(bytes);
+            }
+            None if self.events.capacity() > 64 => self.events = VecDeque::new(),
+            Some(_) | None => {}
+        }
+        event
+    }
+
+    /// Says whether the wire is over. Bytes may still have to be sent.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed(_))
+    }
+
+    /// Says whether anything is open: calls of either side, or streams.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.calls.len() == 0 && self.busy == 0 && self.streams.len() == 0
+    }
+
+    /// The codec of this wire: ours, or if that is 0 the peer's once its hello came; 0 if unknown.
+    #[must_use]
+    pub fn codec(&self) -> u8 {
+        if self.config.codec != 0 { self.config.codec } else { self.peer_codec.unwrap_or(0) }
+    }
+
+    /// What the peer takes: the smallest limits there are until its hello came.
+    #[must_use]
+    pub fn peer_limits(&self) -> PeerLimits {
+        self.peer
+    }
+
+    /// What this side announced, rounded.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// Figures for people and for tests.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            buffered: self.budget.used(),
+            calls: self.calls.len(),
+            waiting_calls: self.waiting.len(),
+            incoming_calls: self.busy,
+            streams: self.streams.len(),
+            exported_callbacks: self.export_numbers.used() as usize,
+            bytes_per_second: self.meter.rate(),
+            frame_size: self.frame_size(),
+        }
+    }
+
+    /// Gives room back, and lets those in who wait for it.
+    #[inline]
+    fn free(&mut self, bytes: usize) {
+        self.budget.release(bytes);
+        if !self.starving.is_empty() {
+            self.admit();
+        }
+    }
+
+    /// Payload bytes in one frame of a large message.
+    fn frame_size(&self) -> usize {
+        // The headers are short, except for the names and handles of the first frame.
+        self.meter.frame().min(self.peer.max_frame - 32)
+    }
+
+    /// The end: tells the application about every call, forgets everything, keeps what must be sent.
+    fn finish_with(&mut self, cause: Cause, goodbye: Option<(Code, &str)>) {
+        if self.is_closed() {
+            return;
+        }
+        for key in self.calls.keys() {
+            self.lose_call(key);
+        }
+        self.out.leave(goodbye, |source, n| {
+            transmit::payload(&self.calls, &self.incoming, &self.streams, source)
+                .and_then(|bytes| bytes.get(..n))
+                .unwrap_or_default()
+                .to_vec()
+        });
+        self.calls.clear();
+        self.by_number = Vec::new();
+        self.waiting = VecDeque::new();
+        self.incoming = Vec::new();
+        self.busy = 0;
+        self.starving = VecDeque::new();
+        self.streams.clear();
+        self.mine = Vec::new();
+        self.theirs = Vec::new();
+        self.exports = Vec::new();
+        self.imports = Vec::new();
+        self.timers = BTreeSet::new();
+        self.input.clear();
+        self.state = State::Closed(cause.clone());
+        self.events.push_back(Event::Closed { cause });
+        // Only results that were not polled yet are still held.
+        let held: usize = self
+            .events
+            .iter()
+            .map(
+                |event| {
+                    if let Event::Answer { payload, .. } = event { payload.capacity() } else { 0 }
+                },
+            )
+            .sum();
+        self.budget.release(self.budget.used().saturating_sub(held));
+    }
+
+    /// The peer broke the protocol.
+    #[cold]
+    fn violation(&mut self, error: ProtocolError) -> ProtocolError {
+        let text = alloc::format!("{error}");
+        self.finish_with(Cause::Protocol(error), Some((error.code(), &text)));
+        error
+    }
+}
+
+/// Figures about a wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Payload bytes held for the peer, as counted against
+    /// [`Limits::max_buffered`](crate::Limits::max_buffered).
+    pub buffered: usize,
+    /// Calls of ours that are not over.
+    pub calls: usize,
+    /// Those of them that wait because the peer takes no more at once.
+    pub waiting_calls: usize,
+    /// Calls of the peer that are not over.
+    pub incoming_calls: usize,
+    /// Streams that are not over.
+    pub streams: usize,
+    /// Callbacks that the peer holds, or will get.
+    pub exported_callbacks: usize,
+    /// The wire's speed, if it is known.
+    pub bytes_per_second: Option<u64>,
+    /// Payload bytes in one frame of a large message.
+    pub frame_size: usize,
+}
+
+/// What the tables, events and unsent frames for everything that a peer may have at once take.
+pub(crate) fn overhead(limits: &Limits) -> usize {
+    // Growing vectors hold up to twice what is in them, and the old copy while they move.
+    const GROWTH: usize = 3;
+    let calls = limits.max_calls as usize;
+    let streams = limits.max_streams as usize;
+    let callbacks = limits.max_callbacks as usize;
+    let bindings = limits.max_bindings as usize;
+    let call = GROWTH * (size_of::<serving::InCall>() + 2 * size_of::<Event>())
+        + size_of::<message::Assembly>()
+        + size_of::<message::Outgoing>()
+        + GROWTH * (SMALL + 32)
+        + MAX_NAME
+        + 128; // timers
+    let stream = GROWTH
+        * (size_of::<streams::Stream>()
+            + size_of::<Option<streams::Stream>>()
+            + size_of::<streams::Their>()
+            + 2 * size_of::<Event>())
+        + GROWTH * size_of::<crate::Items>();
+    let callback = GROWTH * (size_of::<handles::Import>() + size_of::<crate::Received>());
+    let binding = GROWTH * size_of::<Event>() + MAX_NAME;
+    calls * call
+        + streams * stream
+        + callbacks * callback
+        + bindings * binding
+        + GROWTH * transmit::max_control(limits)
+        + size_of::<Connection>()
+        + 16 * 1024
+}

@@ -1,0 +1,267 @@
+//! What the engine and the application say to each other.
+
+use crate::table::Key;
+use crate::{Cause, Code, Failure, Instant, PeerLimits, Priority};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub(crate) Key);
+
+        impl $name {
+            /// A small number, reused, by which the application may index a table of its own.
+            #[must_use]
+            pub fn index(self) -> usize {
+                self.0.index as usize
+            }
+        }
+    )* };
+}
+
+ids! {
+    /// A call that this side opened.
+    CallId
+    /// A call that the peer opened.
+    IncomingId
+    /// A stream, whoever created it.
+    StreamId
+    /// A callback that this side gave to the peer.
+    CallbackId
+    /// A callback that the peer gave to this side.
+    RemoteCallbackId
+}
+
+/// What is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// A procedure by the number that [`Connection::bind`](crate::Connection::bind) gave it.
+    Procedure(u32),
+    /// A procedure by its name: numbers are used up.
+    Named {
+        /// At most [`MAX_NAME`](crate::MAX_NAME) bytes.
+        name: String,
+        /// Of its signature.
+        fingerprint: u64,
+    },
+    /// A callback that the peer gave us.
+    Callback(RemoteCallbackId),
+}
+
+/// What the peer calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Called {
+    /// A procedure by a number, which came before in [`Event::Bound`].
+    Procedure(u32),
+    /// A procedure by its name.
+    Named {
+        /// At most [`MAX_NAME`](crate::MAX_NAME) bytes.
+        name: String,
+        /// Of the signature that the caller believes in.
+        fingerprint: u64,
+    },
+    /// A callback that we gave to the peer.
+    Callback(CallbackId),
+}
+
+/// How a call is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "written with ..CallOptions::default()")]
+pub struct CallOptions {
+    /// When it is to end at the latest, from now. Travels as what is left of it, in milliseconds.
+    pub deadline: Option<Duration>,
+    /// The class in which its arguments and its answer are sent.
+    pub priority: Priority,
+    /// More arguments follow with [`Connection::send_arguments`](crate::Connection::send_arguments).
+    pub more: bool,
+}
+
+/// Which way the items of a stream go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Direction {
+    /// From here to the peer: the peer gets the receiving half.
+    Outgoing,
+    /// From the peer to here: the peer gets the sending half.
+    Incoming,
+}
+
+/// A half of a stream or a callback that this side gives away in a message.
+///
+/// The payload refers to it by its place in the list that goes with the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Handle {
+    /// From [`Connection::open_stream`](crate::Connection::open_stream).
+    Stream(StreamId),
+    /// From [`Connection::export_callback`](crate::Connection::export_callback).
+    Callback(CallbackId),
+}
+
+/// A half of a stream or a callback that came in a message and is ours now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Received {
+    /// We send items on it.
+    Sender(StreamId),
+    /// We read items from it.
+    Receiver(StreamId),
+    /// We may call it.
+    Callback(RemoteCallbackId),
+}
+
+/// Items that came on a stream, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Items {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) at: usize,
+    pub(crate) single: bool,
+    pub(crate) handles: Vec<Received>,
+    pub(crate) cost: usize,
+}
+
+impl Items {
+    /// The next item.
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "lends from itself")]
+    pub fn next(&mut self) -> Option<&[u8]> {
+        if self.single {
+            self.single = false;
+            self.at = self.bytes.len();
+            return Some(&self.bytes);
+        }
+        // The engine has checked the lengths.
+        let rest = self.bytes.get(self.at..)?;
+        let (len, used) = crate::varint::decode(rest).ok()?;
+        let start = self.at + used;
+        self.at = start + usize::try_from(len).ok()?;
+        self.bytes.get(start..self.at)
+    }
+
+    /// The streams and callbacks that belong to the item, which is then the only one.
+    pub fn take_handles(&mut self) -> Vec<Received> {
+        core::mem::take(&mut self.handles)
+    }
+
+    /// What to hand to [`Connection::consume`](crate::Connection::consume) when the items are used.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        self.cost
+    }
+}
+
+/// What there is to read on a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Read {
+    /// Items.
+    Items(Items),
+    /// Nothing yet: wait for [`Event::Readable`].
+    Pending,
+    /// The end; the stream is forgotten. [`Code::OK`] if the producer finished.
+    End {
+        /// Why.
+        code: Code,
+        /// The same for people.
+        text: String,
+    },
+}
+
+/// Something the application has to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The peer's hello came.
+    Hello {
+        /// Its codec; 0 if it follows ours.
+        codec: u8,
+        /// What it takes.
+        limits: PeerLimits,
+    },
+    /// The peer will call this procedure by `number`, which counts up from 0. If there is none, or
+    /// with another signature, refuse the calls to it.
+    Bound {
+        /// How [`Called::Procedure`] will name it.
+        number: u32,
+        /// Its name.
+        name: String,
+        /// Of the signature that the caller believes in.
+        fingerprint: u64,
+    },
+    /// The peer calls; all arguments are there. To be ended with
+    /// [`Connection::answer`](crate::Connection::answer) or
+    /// [`Connection::fail`](crate::Connection::fail).
+    Call {
+        /// To answer it.
+        call: IncomingId,
+        /// What is called.
+        called: Called,
+        /// The encoded arguments.
+        payload: Vec<u8>,
+        /// The streams and callbacks in them.
+        handles: Vec<Received>,
+        /// When the caller will have lost patience.
+        deadline: Option<Instant>,
+        /// The caller's class; the answer goes in the same.
+        priority: Priority,
+    },
+    /// The caller gave up, or its deadline passed: stop, and end the call with
+    /// [`Connection::fail`](crate::Connection::fail).
+    Cancelled {
+        /// Which call.
+        call: IncomingId,
+        /// Why.
+        code: Code,
+    },
+    /// A call of ours was answered, and is over.
+    Answer {
+        /// Which call.
+        call: CallId,
+        /// The encoded result.
+        payload: Vec<u8>,
+        /// The streams and callbacks in it.
+        handles: Vec<Received>,
+    },
+    /// A call of ours failed, and is over.
+    Failed {
+        /// Which call.
+        call: CallId,
+        /// Why.
+        failure: Failure,
+    },
+    /// There is something to [`read`](crate::Connection::read), where there was nothing.
+    Readable(StreamId),
+    /// A stream that blocked takes items again.
+    Writable(StreamId),
+    /// A stream that we send on is over and forgotten: [`Code::OK`] if the consumer got everything.
+    Stopped {
+        /// Which stream.
+        stream: StreamId,
+        /// Why.
+        code: Code,
+    },
+    /// The peer let go of a callback of ours.
+    Released(CallbackId),
+    /// The peer takes no new calls any more; what runs will be finished.
+    GoingAway {
+        /// Why.
+        code: Code,
+        /// The same for people.
+        text: String,
+    },
+    /// An answer to [`Connection::ping`](crate::Connection::ping).
+    Pong {
+        /// How long it took.
+        round_trip: Duration,
+    },
+    /// The wire is over; every handle is void. The last event there is.
+    Closed {
+        /// Why.
+        cause: Cause,
+    },
+}

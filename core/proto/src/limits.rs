@@ -1,0 +1,284 @@
+//! What a peer may make this side hold.
+
+use crate::SharedBudget;
+use crate::handshake::Hello;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+/// The longest text of a failure or a go-away, in bytes.
+pub const MAX_TEXT: usize = 1024;
+/// The longest name of a procedure, in bytes.
+pub const MAX_NAME: usize = 255;
+/// The most streams and callbacks that one frame may carry.
+pub const MAX_HANDLES: usize = 64;
+/// Messages up to this many bytes are queued as finished frames.
+pub(crate) const SMALL: usize = 2048;
+
+/// Limits on what a peer may make this side hold. All are checked before anything is allocated.
+///
+/// Those that are announced in the hello are powers of two times a smallest value, and are rounded
+/// *down* to one. A peer that passes a limit that was announced breaks the protocol; where a limit
+/// was not announced, the call is refused with a code and the wire goes on.
+///
+/// [`Limits::worst_case`] is the sum.
+///
+/// ```
+/// use ipfi_proto::Limits;
+/// let limits = Limits { max_calls: 20, ..Limits::default() }.rounded();
+/// assert_eq!(limits.max_calls, 16);
+/// assert!(limits.worst_case() > limits.max_buffered);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "written with ..Limits::default()")]
+pub struct Limits {
+    /// Longest frame, in bytes; announced; 1 KiB to 16 MiB; default 128 KiB. Frames are taken as they
+    /// come, so this costs no memory.
+    pub max_frame: usize,
+    /// Longest arguments, result or item, in bytes; announced; 4 KiB to 64 MiB; default 4 MiB.
+    pub max_message: usize,
+    /// What the peer may send of a message before it is admitted, in bytes; announced; 4 KiB to
+    /// `max_message`; default 256 KiB.
+    pub message_window: usize,
+    /// All payloads held for this peer, in bytes: arguments until they are released, results until
+    /// they are polled, items until they are consumed, answers until they are sent. Not announced:
+    /// a call that finds no room is refused as [`Code::OVERLOADED`](crate::Code::OVERLOADED). At least `max_message`;
+    /// default 32 MiB.
+    pub max_buffered: usize,
+    /// Calls that the peer may have open at once; announced; 8 to 131,072; default 256.
+    pub max_calls: u32,
+    /// Streams that the peer may have created and not seen the end of; announced; 8 to 131,072;
+    /// default 256.
+    pub max_streams: u32,
+    /// What the peer may send on a stream ahead of its consumer, in bytes; announced; 1 KiB to
+    /// 16 MiB; default 64 KiB. An item costs its length and the length of its length, so items of no
+    /// size cost one byte.
+    pub stream_window: usize,
+    /// Callbacks of the peer that this side holds at once; announced; 8 to 131,072; default 1,024.
+    pub max_callbacks: u32,
+    /// Procedures that the peer may give numbers to; announced; 8 to 131,072; default 1,024. The
+    /// calls to any others carry their names.
+    pub max_bindings: u32,
+    /// Cancelled calls, stopped streams and the like in a second, and at once; default 2,000.
+    pub resets: u32,
+    /// Frames without effect in a second, and at once; default 1,000.
+    pub empty_frames: u32,
+    /// Time for the peer's hello, counted from the last sign of life; `None` for ever; default
+    /// 10 s, and never less than 64 byte times at the measured speed.
+    pub handshake_timeout: Option<Duration>,
+    /// Time from the first to the last byte of a call's arguments; `None` for ever; default 60 s, and
+    /// 16 byte times at the measured speed for each byte that came.
+    pub arguments_timeout: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_frame: 128 << 10,
+            max_message: 4 << 20,
+            message_window: 256 << 10,
+            max_buffered: 32 << 20,
+            max_calls: 256,
+            max_streams: 256,
+            stream_window: 64 << 10,
+            max_callbacks: 1024,
+            max_bindings: 1024,
+            resets: 2000,
+            empty_frames: 1000,
+            handshake_timeout: Some(Duration::from_secs(10)),
+            arguments_timeout: Some(Duration::from_secs(60)),
+        }
+    }
+}
+
+impl Limits {
+    /// The smallest limits that can be announced: for small devices.
+    ///
+    /// ```
+    /// assert!(ipfi_proto::Limits::smallest().worst_case() < 512 * 1024);
+    /// ```
+    #[must_use]
+    pub fn smallest() -> Self {
+        Self {
+            max_frame: 0,
+            max_message: 0,
+            message_window: 0,
+            max_buffered: 64 << 10,
+            max_calls: 0,
+            max_streams: 0,
+            stream_window: 0,
+            max_callbacks: 0,
+            max_bindings: 0,
+            ..Self::default()
+        }
+        .rounded()
+    }
+
+    /// The limits as they hold: rounded down to what can be announced, and consistent.
+    #[must_use]
+    pub fn rounded(&self) -> Self {
+        let announced = Hello::new(0, self).limits();
+        Self {
+            max_frame: announced.max_frame,
+            max_message: announced.max_message,
+            message_window: announced.message_window,
+            max_buffered: self.max_buffered.max(announced.max_message),
+            max_calls: announced.max_calls,
+            max_streams: announced.max_streams,
+            stream_window: announced.stream_window,
+            max_callbacks: announced.max_callbacks,
+            max_bindings: announced.max_bindings,
+            ..self.clone()
+        }
+    }
+
+    /// The most bytes that a peer can make the engine hold, whatever it sends and however little it
+    /// reads: all payloads (`max_buffered`), and for each thing that a peer may have at once the
+    /// tables, events and unsent frames that it needs.
+    ///
+    /// What the application itself sends (calls it opens, items it sends on credit) is its own and
+    /// not in the sum.
+    #[must_use]
+    pub fn worst_case(&self) -> usize {
+        let limits = self.rounded();
+        limits.max_buffered.saturating_add(crate::connection::overhead(&limits))
+    }
+}
+
+/// How one end of a wire behaves.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Config {
+    /// What the peer may make this side hold.
+    pub limits: Limits,
+    /// The number of the codec in which values are written; 0 means: the one that the peer names.
+    pub codec: u8,
+    /// This side opens no calls and calls no callbacks.
+    pub serve_only: bool,
+    /// How many bytes a second the wire carries, if that is known and the wire's buffers hide it: a
+    /// serial line, a modem.
+    pub speed: Option<u64>,
+    /// Ask for a sign of life after this time of silence.
+    pub keepalive: Option<Duration>,
+    /// Close the wire when nothing was open on it for this long.
+    pub idle_timeout: Option<Duration>,
+    /// A cap shared with other wires.
+    pub budget: Option<Arc<SharedBudget>>,
+}
+
+impl Config {
+    /// The same with these limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same with this codec number (SPEC.md, section 3).
+    #[must_use]
+    pub fn with_codec(mut self, codec: u8) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// The same, but opening no calls and calling no callbacks.
+    #[must_use]
+    pub fn with_serve_only(mut self) -> Self {
+        self.serve_only = true;
+        self
+    }
+
+    /// The same on a wire of a known speed, in bytes a second.
+    #[must_use]
+    pub fn with_speed(mut self, bytes_per_second: u64) -> Self {
+        self.speed = Some(bytes_per_second.max(1));
+        self
+    }
+
+    /// The same, asking for a sign of life after this time of silence. The answer may take as long
+    /// again, and 256 byte times at the measured speed.
+    #[must_use]
+    pub fn with_keepalive(mut self, silence: Duration) -> Self {
+        self.keepalive = Some(silence);
+        self
+    }
+
+    /// The same, closing when nothing was open for this long.
+    #[must_use]
+    pub fn with_idle_timeout(mut self, idle: Duration) -> Self {
+        self.idle_timeout = Some(idle);
+        self
+    }
+
+    /// The same under a cap shared with other wires.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Arc<SharedBudget>) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+}
+
+/// A limit on how often something happens: `rate` in a second, and at most `rate` at once.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    rate: u32,
+    left: u32,
+    filled: crate::Instant,
+}
+
+impl Bucket {
+    pub(crate) fn new(rate: u32, now: crate::Instant) -> Self {
+        Self { rate, left: rate, filled: now }
+    }
+
+    /// Says whether it may happen once more.
+    pub(crate) fn take(&mut self, now: crate::Instant) -> bool {
+        if self.left == 0 {
+            let earned = now.since(self.filled).saturating_mul(u64::from(self.rate)) / 1_000_000;
+            self.left = u32::try_from(earned).unwrap_or(u32::MAX).min(self.rate);
+            if self.left > 0 {
+                self.filled = now;
+            }
+        }
+        self.left.checked_sub(1).map(|left| self.left = left).is_some()
+    }
+}
+
+/// Which of the calls and messages that wait are sent first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Priority {
+    /// When nothing else waits, and once in eight turns.
+    Low,
+    /// In turn with all the others.
+    #[default]
+    Normal,
+    /// Before the others, seven turns out of eight.
+    High,
+}
+
+impl Priority {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 3] = [Self::Low, Self::Normal, Self::High];
+
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Instant;
+
+    #[test]
+    fn a_bucket_holds_its_rate() {
+        let mut bucket = Bucket::new(10, Instant::from_micros(0));
+        let mut taken = 0;
+        for ms in 0..3000 {
+            while bucket.take(Instant::from_micros(ms * 1000)) {
+                taken += 1;
+            }
+        }
+        assert!((30..=40).contains(&taken), "{taken}");
+    }
+}

@@ -1,0 +1,317 @@
+//! Streams and callbacks: credit, ends, ownership.
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::large_stack_arrays,
+    reason = "helpers of tests"
+)]
+
+mod common;
+
+use common::{Pair, events};
+use ipfi_proto::{
+    CallOptions, Called, Code, Config, Direction, Event, Failure, Handle, HandleError, IncomingId,
+    Limits, Read, Received, SendError, Started, StreamId, Target,
+};
+
+/// A call with handles; gives the callee's view of it.
+fn give(pair: &mut Pair, target: &Target, handles: &[Handle]) -> (IncomingId, Vec<Received>) {
+    pair.a.open_call(pair.now, target, b"x"[..].into(), handles, CallOptions::default()).unwrap();
+    pair.drive();
+    let call = events(&mut pair.b).into_iter().find_map(|event| match event {
+        Event::Call { call, handles, .. } => Some((call, handles)),
+        _ => None,
+    });
+    call.unwrap()
+}
+
+/// A stream from a to b whose ends are both known.
+fn stream(pair: &mut Pair) -> (StreamId, StreamId) {
+    let target = pair.a.bind("s", 0);
+    let sender = pair.a.open_stream(Direction::Outgoing).unwrap();
+    let (call, handles) = give(pair, &target, &[Handle::Stream(sender)]);
+    let Received::Receiver(receiver) = handles[0] else { panic!() };
+    pair.b.answer(pair.now, call, b""[..].into(), &[]).unwrap();
+    pair.drive();
+    events(&mut pair.a);
+    (sender, receiver)
+}
+
+/// All items there are now, given back at once.
+fn drain(
+    connection: &mut ipfi_proto::Connection,
+    stream: StreamId,
+) -> (Vec<Vec<u8>>, Option<Code>) {
+    let mut got = Vec::new();
+    loop {
+        match connection.read(stream) {
+            Read::Items(mut items) => {
+                while let Some(item) = items.next() {
+                    got.push(item.to_vec());
+                }
+                connection.consume(stream, items.cost());
+            }
+            Read::End { code, .. } => return (got, Some(code)),
+            _ => return (got, None),
+        }
+    }
+}
+
+#[test]
+fn items_arrive_in_order_and_the_end_is_known_to_both() {
+    let mut pair = Pair::ready(Config::default(), Config::default());
+    let (sender, receiver) = stream(&mut pair);
+    let mut sent = 0u32;
+    let mut got = 0u32;
+    while got < 100_000 {
+        while sent < 100_000 && pair.a.send_item(sender, &sent.to_le_bytes()).is_ok() {
+            sent += 1;
+        }
+        if sent == 100_000 {
+            pair.a.finish(sender);
+        }
+        pair.drive();
+        for item in drain(&mut pair.b, receiver).0 {
+            assert_eq!(item, got.to_le_bytes());
+            got += 1;
+        }
+        pair.drive();
+        let known = events(&mut pair.a);
+        assert!(sent == 100_000 || known == [Event::Writable(sender)], "{sent} {known:?}");
+    }
+    assert!(pair.a.is_idle() && pair.b.is_idle());
+    assert_eq!(pair.a.send_item(sender, b"x"), Err(SendError::Finished));
+    // 5 bytes an item, and next to nothing for the frames.
+    assert!(pair.a_to_b.len() < 506_000, "{}", pair.a_to_b.len());
+}
+
+#[test]
+fn a_slow_consumer_stops_its_producer_and_nothing_else() {
+    let limits = Limits { stream_window: 4096, ..Limits::default() };
+    let mut pair = Pair::ready(
+        Config::default().with_limits(limits.clone()),
+        Config::default().with_limits(limits),
+    );
+    let (slow, slow_end) = stream(&mut pair);
+    let (fast, fast_end) = stream(&mut pair);
+    let mut taken = 0;
+    for _ in 0..1000 {
+        while pair.a.send_item(slow, b"").is_ok() {
+            taken += 1;
+        }
+        while pair.a.send_item(fast, &[1; 100]).is_ok() {}
+        pair.drive();
+        assert!(!drain(&mut pair.b, fast_end).0.is_empty());
+        pair.drive();
+    }
+    // Items of no size cost a byte.
+    assert_eq!(taken, 4096);
+    drain(&mut pair.b, fast_end);
+    assert_eq!(pair.b.stats().buffered, 4096);
+    assert_eq!(drain(&mut pair.b, slow_end).0.len(), 4096);
+    pair.drive();
+    assert!(events(&mut pair.a).contains(&Event::Writable(slow)));
+}
+
+#[test]
+fn items_larger_than_the_window_get_through_one_at_a_time() {
+    let mut pair = Pair::ready(Config::default(), Config::default());
+    let (sender, receiver) = stream(&mut pair);
+    let big: Vec<u8> = (0..1_000_000).map(|i: u32| (i % 253).to_le_bytes()[0]).collect();
+    let mut sent = 0;
+    let mut got = 0;
+    for _ in 0..2000 {
+        if sent < 5 && pair.a.send_item_with(sender, big.clone(), &[]).is_ok() {
+            sent += 1;
+        }
+        pair.drive();
+        assert!(pair.b.stats().buffered < 1_200_000);
+        if sent > got + 1 || sent == 5 {
+            for item in drain(&mut pair.b, receiver).0 {
+                assert!(item == big);
+                got += 1;
+            }
+        }
+    }
+    assert_eq!((sent, got), (5, 5));
+    assert_eq!(pair.b.stats().buffered, 0);
+    // No credit was lost or made up.
+    while pair.a.send_item(sender, b"").is_ok() {
+        pair.drive();
+    }
+    let held = drain(&mut pair.b, receiver).0.len();
+    assert!((49_152..=65_536).contains(&held), "{held}");
+}
+
+#[test]
+fn streams_end_at_either_end() {
+    for early in [false, true] {
+        let mut pair = Pair::ready(Config::default(), Config::default());
+        let (sender, receiver) = stream(&mut pair);
+        for _ in 0..10 {
+            pair.a.send_item(sender, b"item").unwrap();
+        }
+        if !early {
+            pair.drive();
+        }
+        pair.a.reset(sender, Code::FAILED, "no more");
+        pair.drive();
+        let (items, end) = drain(&mut pair.b, receiver);
+        assert_eq!((items.len(), end), (if early { 0 } else { 10 }, Some(Code::FAILED)));
+        pair.drive();
+        assert_eq!(events(&mut pair.a), [Event::Stopped { stream: sender, code: Code::OK }]);
+
+        let (sender, receiver) = stream(&mut pair);
+        pair.a.send_item(sender, b"item").unwrap();
+        if !early {
+            pair.drive();
+        }
+        pair.b.stop(receiver, Code::DROPPED);
+        pair.drive();
+        assert_eq!(pair.a.send_item(sender, b"item"), Err(SendError::Finished));
+        let stopped = Event::Stopped { stream: sender, code: Code::DROPPED };
+        assert!(events(&mut pair.a).contains(&stopped));
+        assert!(pair.a.is_idle() && pair.b.is_idle());
+        assert_eq!((pair.a.stats().buffered, pair.b.stats().buffered), (0, 0));
+    }
+}
+
+#[test]
+fn a_stream_in_an_answer_outlives_the_call() {
+    let mut pair = Pair::ready(Config::default(), Config::default());
+    let target = pair.a.bind("x", 0);
+    let (call, _) = give(&mut pair, &target, &[]);
+    let sender = pair.b.open_stream(Direction::Outgoing).unwrap();
+    // Before the answer that carries it.
+    pair.b.send_item(sender, b"early").unwrap();
+    pair.b.answer(pair.now, call, b"r"[..].into(), &[Handle::Stream(sender)]).unwrap();
+    pair.b.finish(sender);
+    pair.drive();
+    let got = events(&mut pair.a);
+    let Event::Answer { handles, .. } = &got[0] else { panic!("{got:?}") };
+    let Received::Receiver(receiver) = handles[0] else { panic!() };
+    assert_eq!(drain(&mut pair.a, receiver), (vec![b"early".to_vec()], Some(Code::OK)));
+    pair.drive();
+    assert_eq!(events(&mut pair.b), [Event::Stopped { stream: sender, code: Code::OK }]);
+    assert!(pair.a.is_idle() && pair.b.is_idle());
+}
+
+#[test]
+fn handles_travel_in_items() {
+    let mut pair = Pair::ready(Config::default(), Config::default());
+    let (sender, receiver) = stream(&mut pair);
+    let callback = pair.a.export_callback().unwrap();
+    let inner = pair.a.open_stream(Direction::Incoming).unwrap();
+    let handles = [Handle::Callback(callback), Handle::Stream(inner)];
+    pair.a.send_item(sender, b"before").unwrap();
+    pair.a.send_item_with(sender, b"item".to_vec(), &handles).unwrap();
+    pair.a.send_item(sender, b"after").unwrap_err();
+    pair.drive();
+    assert_eq!(drain_one(&mut pair.b, receiver), (b"before".to_vec(), vec![]));
+    let (item, handles) = drain_one(&mut pair.b, receiver);
+    assert_eq!(item, b"item");
+    let [Received::Callback(remote), Received::Sender(back)] = handles[..] else { panic!() };
+    pair.b.send_item(back, b"thanks").unwrap();
+    let target = Target::Callback(remote);
+    let call = pair.b.open_call(pair.now, &target, b"hi"[..].into(), &[], CallOptions::default());
+    // Let go at once: the call is still made.
+    pair.b.release_callback(remote);
+    assert!(call.is_ok());
+    pair.drive();
+    let got = events(&mut pair.a);
+    let called = got.iter().any(
+        |event| matches!(event, Event::Call { called: Called::Callback(id), .. } if *id == callback),
+    );
+    assert!(called, "{got:?}");
+    assert!(got.contains(&Event::Released(callback)));
+    assert!(got.contains(&Event::Readable(inner)));
+}
+
+fn drain_one(
+    connection: &mut ipfi_proto::Connection,
+    stream: StreamId,
+) -> (Vec<u8>, Vec<Received>) {
+    let Read::Items(mut items) = connection.read(stream) else { panic!() };
+    connection.consume(stream, items.cost());
+    let handles = items.take_handles();
+    (items.next().unwrap().to_vec(), handles)
+}
+
+#[test]
+fn a_revoked_callback_refuses() {
+    let mut pair = Pair::ready(Config::default(), Config::default());
+    let target = pair.a.bind("x", 0);
+    let callback = pair.a.export_callback().unwrap();
+    let (_, handles) = give(&mut pair, &target, &[Handle::Callback(callback)]);
+    let Received::Callback(remote) = handles[0] else { panic!() };
+    pair.a.revoke_callback(callback);
+    let target = Target::Callback(remote);
+    let id = pair.b.open_call(pair.now, &target, b""[..].into(), &[], CallOptions::default());
+    pair.drive();
+    let failure = Failure::new(Code::NO_SUCH_CALLBACK, Started::No);
+    assert_eq!(events(&mut pair.b), [Event::Failed { call: id.unwrap(), failure }]);
+    pair.b.release_callback(remote);
+    pair.drive();
+    assert_eq!(events(&mut pair.a), [Event::Released(callback)]);
+}
+
+#[test]
+fn handles_of_a_message_that_is_never_sent_come_back() {
+    let limits = Limits { max_calls: 8, ..Limits::default() };
+    let mut pair = Pair::ready(Config::default(), Config::default().with_limits(limits));
+    let target = pair.a.bind("x", 0);
+    for _ in 0..8 {
+        give(&mut pair, &target, &[]);
+    }
+    let callback = pair.a.export_callback().unwrap();
+    let sender = pair.a.open_stream(Direction::Outgoing).unwrap();
+    let receiver = pair.a.open_stream(Direction::Incoming).unwrap();
+    let handles = [Handle::Callback(callback), Handle::Stream(sender), Handle::Stream(receiver)];
+    let waiting = pair
+        .a
+        .open_call(pair.now, &target, b"x"[..].into(), &handles, CallOptions::default())
+        .unwrap();
+    pair.drive();
+    events(&mut pair.a);
+    pair.a.cancel(waiting, Code::CANCELLED);
+    assert_eq!(
+        events(&mut pair.a),
+        [
+            Event::Released(callback),
+            Event::Stopped { stream: sender, code: Code::DROPPED },
+            Event::Readable(receiver),
+        ]
+    );
+    assert_eq!(drain(&mut pair.a, receiver), (vec![], Some(Code::DROPPED)));
+    assert_eq!(pair.a.stats().streams + pair.a.stats().exported_callbacks, 0);
+}
+
+#[test]
+fn handles_of_a_refused_message_are_let_go() {
+    let mut pair = Pair::ready(Config::default(), Config::default());
+    let callback = pair.a.export_callback().unwrap();
+    let sender = pair.a.open_stream(Direction::Outgoing).unwrap();
+    let receiver = pair.a.open_stream(Direction::Incoming).unwrap();
+    let handles = [Handle::Callback(callback), Handle::Stream(sender), Handle::Stream(receiver)];
+    let target = Target::Procedure(77);
+    pair.a.open_call(pair.now, &target, b"x"[..].into(), &handles, CallOptions::default()).unwrap();
+    pair.drive();
+    let got = events(&mut pair.a);
+    assert!(got.contains(&Event::Released(callback)), "{got:?}");
+    assert!(got.contains(&Event::Stopped { stream: sender, code: Code::NO_SUCH_PROCEDURE }));
+    assert_eq!(drain(&mut pair.a, receiver), (vec![], Some(Code::NO_SUCH_PROCEDURE)));
+    pair.drive();
+    assert!(pair.a.is_idle() && pair.b.is_idle());
+    events(&mut pair.b);
+}
+
+#[test]
+fn the_peers_limits_are_known_here() {
+    let mut pair = Pair::new(Config::default(), Config::default());
+    for max in [8, 256] {
+        while pair.a.open_stream(Direction::Outgoing).is_ok() {}
+        assert_eq!(pair.a.open_stream(Direction::Outgoing), Err(HandleError::Limit { max }));
+        assert_eq!(pair.a.stats().streams, max as usize);
+        pair.drive();
+    }
+}
