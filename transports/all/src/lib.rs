@@ -13,7 +13,13 @@ pub fn default_registry() -> Registry {
     let registry =
         Registry::new().with(Memory::new()).with_layer(Noise::new()).with_layer(Trace::new());
     #[cfg(all(feature = "pipe", unix))]
-    let registry = registry.with(ipfi_pipe::Exec::new()).with(ipfi_pipe::Unix::new());
+    let registry = registry
+        .with(ipfi_pipe::Exec::new())
+        .with(ipfi_pipe::File::new())
+        .with(ipfi_pipe::Pipe::new())
+        .with(ipfi_pipe::Pty::new())
+        .with(ipfi_pipe::Stdio::new())
+        .with(ipfi_pipe::Unix::new());
     #[cfg(feature = "serial")]
     let registry = registry.with(ipfi_serial::Serial::new());
     #[cfg(feature = "serial")]

@@ -17,14 +17,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![cfg(unix)]
+
 mod descriptor;
 mod duplex;
 mod exec;
+mod file;
 mod mode;
+mod path;
+mod pipe;
+mod pty;
+mod stdio;
 mod unix;
 
 pub use exec::{Exec, ExecOptions, Stderr};
+pub use file::{Access, File, FileOptions};
 pub use mode::Mode;
+pub use pipe::{Pipe, PipeOptions};
+pub use pty::{Eof, Pty, PtyOptions};
+pub use stdio::{Key, Stdio, StdioOptions};
 pub use unix::{Unix, UnixOptions};
 
 /// An error in our own words, which already say what to do.
