@@ -65,7 +65,7 @@ async fn part() {
 
 /// The one channel that is left.
 fn tell(text: &str) {
-    writeln!(io::stderr(), "told: {text}").unwrap();
+    eprintln!("told: {text}");
 }
 
 async fn ready(address: &str) -> BoxStream {
