@@ -58,9 +58,9 @@ pub struct Limits {
     /// Procedures that the peer may give numbers to; announced; 8 to 131,072; default 1,024. The
     /// calls to any others carry their names.
     pub max_bindings: u32,
-    /// Cancelled calls, stopped streams and the like in a second, and at once; default 2,000.
+    /// Cancelled calls, stopped streams and the like in a second, and at once; default 10,000.
     pub resets: u32,
-    /// Frames without effect in a second, and at once; default 1,000.
+    /// Frames without effect in a second, and at once; default 10,000.
     pub empty_frames: u32,
     /// Time for the peer's hello, counted from the last sign of life; `None` for ever; default
     /// 10 s, and never less than 64 byte times at the measured speed.
@@ -82,8 +82,8 @@ impl Default for Limits {
             stream_window: 64 << 10,
             max_callbacks: 1024,
             max_bindings: 1024,
-            resets: 2000,
-            empty_frames: 1000,
+            resets: 10_000,
+            empty_frames: 10_000,
             handshake_timeout: Some(Duration::from_secs(10)),
             arguments_timeout: Some(Duration::from_secs(60)),
         }

@@ -120,11 +120,10 @@ impl Connection {
     fn may_call(&self, target: &Target, len: usize) -> Result<(), CallError> {
         match self.state {
             State::Closed(_) => return Err(CallError::Closed),
-            State::Open if self.clock.peer_leaves => return Err(CallError::GoingAway),
-            State::Leaving(_) if !matches!(target, Target::Callback(_)) => {
-                return Err(CallError::GoingAway);
-            }
-            State::Open | State::Leaving(_) => {}
+            State::Open if !self.clock.peer_leaves => {}
+            // What runs may need its callbacks.
+            State::Open | State::Leaving(_) if matches!(target, Target::Callback(_)) => {}
+            State::Open | State::Leaving(_) => return Err(CallError::GoingAway),
         }
         if self.config.serve_only {
             return Err(CallError::ServeOnly);
@@ -519,7 +518,9 @@ impl Connection {
         if let Some(assembly) = call.assembly.take() {
             let Assembly { bytes, handles, charged, .. } = *assembly;
             self.free(charged - bytes.capacity().min(charged));
+            let received = handles.clone();
             self.emit(Event::Answer { call: CallId(key), payload: bytes, handles });
+            self.deliver(&received);
         }
         self.forget_call(key);
     }

@@ -70,6 +70,11 @@ impl Connection {
         Ok(CallbackId(Key { index: number, generation: export.generation }))
     }
 
+    /// Takes back a callback that was not given away in any message.
+    pub fn discard_callback(&mut self, callback: CallbackId) {
+        self.discard(&[Handle::Callback(callback)]);
+    }
+
     /// Refuses all further calls to a callback of ours. It stays taken until the peer lets go.
     pub fn revoke_callback(&mut self, callback: CallbackId) {
         if let Some(export) = self.export_mut(callback.0) {

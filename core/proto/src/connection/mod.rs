@@ -258,6 +258,7 @@ impl Connection {
         self.mine = Vec::new();
         self.theirs = Vec::new();
         self.exports = Vec::new();
+        self.export_numbers = Numbers::default();
         self.imports = Vec::new();
         self.timers = BTreeSet::new();
         self.input.clear();

@@ -122,11 +122,6 @@ impl Outbox {
         Mark { queue: 1 + class.index(), at: self.express(class).end() }
     }
 
-    /// Where the last control frame ends.
-    pub(super) fn control_mark(&self) -> Mark {
-        Mark { queue: 0, at: self.control.end() }
-    }
-
     /// Says whether everything up to `mark` was handed to the driver.
     #[inline]
     pub(super) fn is_sent(&self, mark: Mark) -> bool {

@@ -30,6 +30,7 @@ impl Connection {
             return Read::End { code: Code::WIRE_LOST, text: String::new() };
         };
         if let Some(items) = consumer.ready.pop_front() {
+            self.deliver(&items.handles);
             return Read::Items(items);
         }
         let Some((code, text)) = consumer.end.take() else {
@@ -102,12 +103,18 @@ impl Connection {
         let fields = [u64::from(state.wire().to_wire()), u64::from(code.0)];
         let Some(consumer) = state.consumer_mut() else { return };
         let (ended, dropped) = (consumer.ended, consumer.dropped);
+        let mut mark = consumer.last_word;
         if !core::mem::replace(&mut consumer.stopped, true) {
-            self.control(kind::STOP, &fields);
+            mark = self.out.control(kind::STOP, &fields, &[]);
         }
-        if ended && dropped {
-            let mark = self.out.control_mark();
-            self.forget_stream(key, mark);
+        if let Some(consumer) = self.consumer_mut(key) {
+            consumer.last_word = mark;
+        }
+        if ended {
+            self.free_number(key, mark);
+            if dropped {
+                self.forget_stream(key, mark);
+            }
         }
     }
 
@@ -130,7 +137,8 @@ impl Connection {
     }
 
     pub(super) fn notify(&mut self, key: Key) {
-        if let Some(consumer) = self.streams.get_mut(key).and_then(Stream::consumer_mut)
+        if let Some(consumer) =
+            self.streams.get_mut(key).filter(|stream| stream.known).and_then(Stream::consumer_mut)
             && !consumer.notified
             && !consumer.dropped
         {

@@ -318,8 +318,11 @@ impl Connection {
             let fields = [u64::from(stream.turned().to_wire()), u64::from(Code::CANCELLED.0)];
             mark = self.out.control(kind::END, &fields, &[]);
         }
+        let known = self.streams.get(key).is_some_and(|stream| stream.known);
         self.forget_stream(key, mark);
-        self.emit(Event::Stopped { stream: StreamId(key), code });
+        if known {
+            self.emit(Event::Stopped { stream: StreamId(key), code });
+        }
         Ok(())
     }
 }

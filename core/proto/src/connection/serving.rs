@@ -23,7 +23,8 @@ use alloc::vec::Vec;
 pub(crate) struct InCall {
     generation: u32,
     class: Priority,
-    cancelled: bool,
+    /// Nobody waits for the answer, and why.
+    cancelled: Option<Code>,
     pub(super) state: InState,
     /// What its arguments are charged with.
     charged: usize,
@@ -57,7 +58,7 @@ impl Default for InCall {
         Self {
             generation: 0,
             class: Priority::Normal,
-            cancelled: false,
+            cancelled: None,
             state: InState::Over(Mark::SENT),
             charged: 0,
             deadline: None,
@@ -108,7 +109,7 @@ impl Connection {
         }
         call.generation = call.generation.wrapping_add(1);
         call.class = class;
-        call.cancelled = false;
+        call.cancelled = None;
         call.state = InState::Running;
         self.busy += 1;
         Ok(Key { index: number, generation: call.generation })
@@ -272,14 +273,12 @@ impl Connection {
             self.timers.remove(&(until, Timer::Arguments(key)));
         }
         self.free(spare);
-        self.emit(Event::Call {
-            call: IncomingId(key),
-            called,
-            payload: assembly.bytes,
-            handles: assembly.handles,
-            deadline,
-            priority,
-        });
+        let (payload, handles) = (assembly.bytes, assembly.handles);
+        // The events about the streams come after the one that brings them.
+        let received = handles.clone();
+        let call = IncomingId(key);
+        self.emit(Event::Call { call, called, payload, handles, deadline, priority });
+        self.deliver(&received);
     }
 
     pub(super) fn take_cancel(
@@ -302,9 +301,11 @@ impl Connection {
         let Some(call) = self.incoming_mut(key) else { return };
         match &call.state {
             InState::Over(_) => {}
+            // The last word is on its way already.
+            InState::Answering(out) if out.last => {}
             InState::Receiving(_) => self.refuse(key, code, ""),
             InState::Running => {
-                if !core::mem::replace(&mut call.cancelled, true) {
+                if call.cancelled.replace(code).is_none() {
                     self.emit(Event::Cancelled { call: IncomingId(key), code });
                 }
             }
@@ -361,6 +362,11 @@ impl Connection {
             return Err(if closed { CallError::Closed } else { CallError::Finished });
         };
         let class = call.class;
+        if let Some(code) = call.cancelled {
+            self.discard(handles);
+            self.end_call(key, &Failure::new(code, Started::Yes));
+            return Ok(());
+        }
         if payload.len() > max {
             self.discard(handles);
             self.end_call(key, &Failure::new(Code::TOO_LARGE, Started::Yes));

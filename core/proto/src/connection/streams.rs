@@ -40,6 +40,10 @@ pub(crate) struct Stream {
     pub(super) number: u32,
     mine: bool,
     pub(super) announce: Announce,
+    /// The application has heard of it.
+    pub(super) known: bool,
+    /// Its number is free again, but the application has not taken its end.
+    unnumbered: bool,
     pub(super) role: Role,
 }
 
@@ -99,6 +103,8 @@ pub(crate) struct Consumer {
     pub(super) dropped: bool,
     /// We sent our last word.
     pub(super) stopped: bool,
+    /// Where that ends.
+    pub(super) last_word: Mark,
     /// The peer sent its last word.
     pub(super) ended: bool,
 }
@@ -181,6 +187,7 @@ impl Consumer {
             notified: false,
             dropped: false,
             stopped: false,
+            last_word: Mark::SENT,
             ended: false,
         }
     }
@@ -203,8 +210,15 @@ impl Connection {
             Direction::Outgoing => Role::Producer(Producer::new(self.peer.stream_window)),
             Direction::Incoming => Role::Consumer(Consumer::new(self.config.limits.stream_window)),
         };
-        let key =
-            self.streams.insert(Stream { number, mine: true, announce: Announce::Idle, role });
+        let stream = Stream {
+            number,
+            mine: true,
+            announce: Announce::Idle,
+            known: true,
+            unnumbered: false,
+            role,
+        };
+        let key = self.streams.insert(stream);
         *at_mut(&mut self.mine, number) = Some(key);
         Ok(StreamId(key))
     }
@@ -216,7 +230,9 @@ impl Connection {
             Role::Producer(Producer::new(self.peer.stream_window))
         };
         let announce = Announce::Announced;
-        let key = self.streams.insert(Stream { number, mine: false, announce, role });
+        let stream =
+            Stream { number, mine: false, announce, known: false, unnumbered: false, role };
+        let key = self.streams.insert(stream);
         *at_mut(&mut self.theirs, number) = Their::Live(key);
         if is_consumer {
             Received::Receiver(StreamId(key))
@@ -271,17 +287,50 @@ impl Connection {
         }
     }
 
-    /// Both sides have said their last word.
+    /// The application gets these handles now. What happened to the streams before that, it learns
+    /// after that.
+    pub(super) fn deliver(&mut self, handles: &[Received]) {
+        for handle in handles {
+            match *handle {
+                Received::Sender(id) => match self.streams.get_mut(id.0) {
+                    Some(stream) => stream.known = true,
+                    None => self.emit(Event::Stopped { stream: id, code: Code::DROPPED }),
+                },
+                Received::Receiver(id) => {
+                    let Some(stream) = self.streams.get_mut(id.0) else { continue };
+                    stream.known = true;
+                    if stream.consumer_mut().is_some_and(|c| !c.ready.is_empty() || c.end.is_some())
+                    {
+                        self.notify(id.0);
+                    }
+                }
+                Received::Callback(_) => {}
+            }
+        }
+    }
+
+    /// Both sides have said their last word, and the application knows.
     pub(super) fn forget_stream(&mut self, key: Key, mark: Mark) {
-        let Some(stream) = self.streams.remove(key) else { return };
-        if stream.mine {
-            if let Some(entry) = self.mine.get_mut(stream.number as usize) {
+        self.free_number(key, mark);
+        self.streams.remove(key);
+        self.out.dequeue(Priority::Normal, Source::Stream(key));
+    }
+
+    /// Both sides have said their last word: the number may be used again, by the peer once it
+    /// has heard everything up to `mark`.
+    pub(super) fn free_number(&mut self, key: Key, mark: Mark) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        if core::mem::replace(&mut stream.unnumbered, true) {
+            return;
+        }
+        let (number, mine) = (stream.number, stream.mine);
+        if mine {
+            if let Some(entry) = self.mine.get_mut(number as usize) {
                 *entry = None;
             }
-            self.stream_numbers.give(stream.number);
+            self.stream_numbers.give(number);
         } else {
-            *at_mut(&mut self.theirs, stream.number) = Their::Free(mark);
+            *at_mut(&mut self.theirs, number) = Their::Free(mark);
         }
-        self.out.dequeue(Priority::Normal, Source::Stream(key));
     }
 }

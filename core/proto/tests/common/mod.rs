@@ -1,6 +1,8 @@
 //! Two engines, the bytes between them, and a clock that jumps.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses a part of it")]
 
+pub(crate) mod random;
+
 use ipfi_proto::{Config, Connection, Event, Instant, ProtocolError};
 use std::time::Duration;
 

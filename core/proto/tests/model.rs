@@ -1,0 +1,624 @@
+//! Two engines on a simulated clock, and whatever an application may do on both sides, at random.
+//! Whatever happens, each handle resolves exactly once, items arrive in order, no credit is lost,
+//! and nothing is left over.
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines,
+    reason = "helpers of a test"
+)]
+
+mod common;
+
+use common::random::{Random, seed};
+use ipfi_proto::{
+    CallError, CallId, CallOptions, CallbackId, Code, Config, Connection, Direction, Event,
+    Failure, Handle, IncomingId, Instant, Items, Limits, Priority, Read, Received,
+    RemoteCallbackId, SendError, Started, StreamId, Target,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What both sides know of a stream, by the number in its items.
+#[derive(Default)]
+struct Truth {
+    sent: u32,
+    got: u32,
+    finished: bool,
+    reset: bool,
+    stopped: bool,
+}
+
+#[derive(Default)]
+struct World {
+    streams: BTreeMap<u32, Truth>,
+    next: u32,
+}
+
+struct Side {
+    name: &'static str,
+    conn: Connection,
+    targets: Vec<Target>,
+    calls: BTreeSet<CallId>,
+    unfinished: BTreeSet<CallId>,
+    incoming: BTreeSet<IncomingId>,
+    /// Streams on which this side sends, and under which number.
+    senders: BTreeMap<StreamId, u32>,
+    /// Those that were ended here: one more event is to come.
+    ended: BTreeSet<StreamId>,
+    blocked: BTreeSet<StreamId>,
+    /// Ended or stopped here.
+    given_up: BTreeSet<StreamId>,
+    /// And from which it reads; the number is known from the first item on.
+    receivers: BTreeMap<StreamId, Option<u32>>,
+    held: Vec<(StreamId, usize)>,
+    callbacks: BTreeSet<CallbackId>,
+    remote: Vec<RemoteCallbackId>,
+    closed: bool,
+}
+
+impl Side {
+    fn new(name: &'static str, config: Config, now: Instant) -> Self {
+        Self {
+            name,
+            conn: Connection::new(config, now),
+            targets: Vec::new(),
+            calls: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
+            incoming: BTreeSet::new(),
+            senders: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            blocked: BTreeSet::new(),
+            given_up: BTreeSet::new(),
+            receivers: BTreeMap::new(),
+            held: Vec::new(),
+            callbacks: BTreeSet::new(),
+            remote: Vec::new(),
+            closed: false,
+        }
+    }
+
+    fn make_handles(&mut self, random: &mut Random, world: &mut World) -> Vec<Handle> {
+        let mut handles = Vec::new();
+        while random.one_in(3) && handles.len() < 100 {
+            match random.below(3) {
+                0 => {
+                    if let Ok(callback) = self.conn.export_callback() {
+                        assert!(self.callbacks.insert(callback));
+                        handles.push(Handle::Callback(callback));
+                    }
+                }
+                1 => {
+                    if let Ok(stream) = self.conn.open_stream(Direction::Outgoing) {
+                        world.next += 1;
+                        assert!(self.senders.insert(stream, world.next).is_none());
+                        handles.push(Handle::Stream(stream));
+                    }
+                }
+                _ => {
+                    if let Ok(stream) = self.conn.open_stream(Direction::Incoming) {
+                        assert!(self.receivers.insert(stream, None).is_none());
+                        handles.push(Handle::Stream(stream));
+                    }
+                }
+            }
+        }
+        handles
+    }
+
+    fn got_handles(&mut self, random: &mut Random, world: &mut World, handles: Vec<Received>) {
+        for handle in handles {
+            if random.one_in(8) {
+                if let Received::Receiver(stream) | Received::Sender(stream) = handle {
+                    self.given_up.insert(stream);
+                }
+                if let Received::Sender(stream) = handle {
+                    // One event says that it is gone.
+                    self.ended.insert(stream);
+                    world.next += 1;
+                    self.senders.insert(stream, world.next);
+                    world.streams.entry(world.next).or_default().reset = true;
+                }
+                self.conn.dispose(handle, Code::DROPPED);
+                continue;
+            }
+            match handle {
+                Received::Sender(stream) => {
+                    world.next += 1;
+                    assert!(self.senders.insert(stream, world.next).is_none());
+                }
+                Received::Receiver(stream) => {
+                    assert!(self.receivers.insert(stream, None).is_none());
+                }
+                Received::Callback(callback) => self.remote.push(callback),
+                _ => unreachable!(),
+            }
+        }
+    }
+
+    fn take_items(
+        &mut self,
+        random: &mut Random,
+        world: &mut World,
+        stream: StreamId,
+        mut items: Items,
+    ) {
+        let cost = items.cost();
+        let handles = items.take_handles();
+        while let Some(item) = items.next() {
+            if item.is_empty() {
+                continue;
+            }
+            let tag = u32::from_le_bytes(item[..4].try_into().unwrap());
+            let sequence = u32::from_le_bytes(item[4..8].try_into().unwrap());
+            let known = self.receivers.get_mut(&stream).unwrap();
+            assert_eq!(*known.get_or_insert(tag), tag);
+            let truth = world.streams.get_mut(&tag).unwrap();
+            assert_eq!(sequence, truth.got, "{}: items out of order", self.name);
+            truth.got += 1;
+            assert!(item[8..].iter().all(|&byte| u32::from(byte) == tag % 256));
+        }
+        self.got_handles(random, world, handles);
+        if random.one_in(2) {
+            self.held.push((stream, cost));
+        } else {
+            self.conn.consume(stream, cost);
+        }
+    }
+
+    fn read(&mut self, random: &mut Random, world: &mut World, stream: StreamId) -> bool {
+        match self.conn.read(stream) {
+            Read::Items(items) => {
+                self.take_items(random, world, stream, items);
+                true
+            }
+            Read::Pending => false,
+            Read::End { code, .. } => {
+                let tag = self.receivers.remove(&stream).unwrap();
+                self.given_up.insert(stream);
+                if let Some(truth) = tag.and_then(|tag| world.streams.get(&tag))
+                    && code == Code::OK
+                {
+                    assert!(truth.finished);
+                    assert_eq!(truth.got, truth.sent, "{}: items are missing", self.name);
+                }
+                self.held.retain(|&(other, _)| other != stream);
+                false
+            }
+            _ => unreachable!(),
+        }
+    }
+
+    fn poll(&mut self, random: &mut Random, world: &mut World) {
+        while let Some(event) = self.conn.poll_event() {
+            assert!(!self.closed, "{}: {event:?} after the end", self.name);
+            match event {
+                Event::Call { call, handles, .. } => {
+                    assert!(self.incoming.insert(call));
+                    self.got_handles(random, world, handles);
+                }
+                Event::Answer { call, handles, .. } => {
+                    assert!(self.calls.remove(&call), "{}: a second end of {call:?}", self.name);
+                    self.unfinished.remove(&call);
+                    self.got_handles(random, world, handles);
+                }
+                Event::Failed { call, .. } => {
+                    assert!(self.calls.remove(&call), "{}: a second end of {call:?}", self.name);
+                    self.unfinished.remove(&call);
+                }
+                Event::Cancelled { call, code } => {
+                    if self.incoming.contains(&call) && random.one_in(2) {
+                        self.incoming.remove(&call);
+                        self.conn.fail(call, &Failure::new(code, Started::Yes));
+                    }
+                }
+                // These may be about what was given up after they were queued.
+                Event::Readable(stream) => {
+                    assert!(
+                        self.receivers.contains_key(&stream) || self.given_up.contains(&stream)
+                    );
+                }
+                Event::Writable(stream) => {
+                    assert!(self.blocked.remove(&stream) || self.given_up.contains(&stream));
+                }
+                Event::Stopped { stream, code } => {
+                    let tag = self.senders.remove(&stream).expect("stopped once");
+                    let truth = world.streams.entry(tag).or_default();
+                    truth.stopped = true;
+                    if code == Code::OK && truth.finished && !truth.reset {
+                        assert_eq!(truth.got, truth.sent);
+                    }
+                    self.ended.remove(&stream);
+                    self.blocked.remove(&stream);
+                }
+                Event::Released(callback) => assert!(self.callbacks.remove(&callback)),
+                Event::Closed { .. } => {
+                    self.closed = true;
+                    assert_eq!(self.calls, BTreeSet::new(), "{}: calls without an end", self.name);
+                }
+                Event::Hello { .. }
+                | Event::Bound { .. }
+                | Event::GoingAway { .. }
+                | Event::Pong { .. } => {}
+                _ => unreachable!(),
+            }
+        }
+    }
+
+    fn open_call(&mut self, random: &mut Random, world: &mut World, now: Instant) {
+        let target = if random.one_in(3)
+            && let Some(callback) = random.pick(&self.remote)
+        {
+            Target::Callback(callback)
+        } else if random.one_in(20) || self.targets.is_empty() {
+            let target = self.conn.bind("procedure", 1);
+            self.targets.push(target.clone());
+            target
+        } else {
+            self.targets[random.below(self.targets.len())].clone()
+        };
+        let options = CallOptions {
+            deadline: random.one_in(5).then(|| Duration::from_millis(random.next() % 3000)),
+            priority: random
+                .pick(&[Priority::Normal, Priority::Normal, Priority::Low, Priority::High])
+                .unwrap(),
+            more: random.one_in(10),
+        };
+        let payload = vec![1; random.size(20_000)];
+        let handles = self.make_handles(random, world);
+        match self.conn.open_call(now, &target, payload.into(), &handles, options) {
+            Ok(call) => {
+                assert!(self.calls.insert(call));
+                if options.more {
+                    self.unfinished.insert(call);
+                }
+            }
+            Err(
+                CallError::Closed
+                | CallError::GoingAway
+                | CallError::TooLarge { .. }
+                | CallError::Released,
+            ) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn send(&mut self, random: &mut Random, world: &mut World, stream: StreamId) {
+        let tag = self.senders[&stream];
+        let truth = world.streams.entry(tag).or_default();
+        let mut item = Vec::new();
+        let counted = !random.one_in(10);
+        if counted {
+            item.extend_from_slice(&tag.to_le_bytes());
+            item.extend_from_slice(&truth.sent.to_le_bytes());
+            item.resize(8 + random.size(9000), tag.to_le_bytes()[0]);
+        }
+        let result = if random.one_in(10) {
+            let handles = self.make_handles(random, world);
+            let result = self.conn.send_item_with(stream, item, &handles).map_err(|(e, _)| e);
+            if result == Err(SendError::Blocked) {
+                // They were not taken: give them up.
+                for handle in handles {
+                    match handle {
+                        Handle::Stream(stream) => {
+                            self.conn.reset(stream, Code::DROPPED, "");
+                            self.conn.stop(stream, Code::DROPPED);
+                            self.receivers.remove(&stream);
+                            self.given_up.insert(stream);
+                        }
+                        Handle::Callback(callback) => self.conn.discard_callback(callback),
+                        _ => unreachable!(),
+                    }
+                }
+            }
+            result
+        } else {
+            self.conn.send_item(stream, &item)
+        };
+        match result {
+            Ok(()) => {
+                assert!(!self.ended.contains(&stream));
+                world.streams.entry(tag).or_default().sent += u32::from(counted);
+            }
+            Err(SendError::Blocked) => {
+                self.blocked.insert(stream);
+            }
+            Err(SendError::Finished | SendError::TooLarge { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Something that an application may do.
+    fn act(&mut self, random: &mut Random, world: &mut World, now: Instant) {
+        let senders: Vec<_> = self.senders.keys().copied().collect();
+        let receivers: Vec<_> = self.receivers.keys().copied().collect();
+        let incoming: Vec<_> = self.incoming.iter().copied().collect();
+        match random.below(20) {
+            0..3 => self.open_call(random, world, now),
+            3..6 => {
+                let Some(call) = random.pick(&incoming) else { return };
+                self.incoming.remove(&call);
+                if random.one_in(4) {
+                    self.conn.fail(call, &Failure::new(Code::FAILED, Started::Yes).with_text("no"));
+                } else {
+                    let payload = vec![2; random.size(20_000)];
+                    let handles = self.make_handles(random, world);
+                    let _ = self.conn.answer(now, call, payload.into(), &handles);
+                }
+            }
+            6 => {
+                if let Some(call) = random.pick(&incoming) {
+                    self.conn.release_arguments(call);
+                }
+            }
+            7 => {
+                let calls: Vec<_> = self.calls.iter().copied().collect();
+                if let Some(call) = random.pick(&calls)
+                    && random.one_in(3)
+                {
+                    self.conn.cancel(call, Code::CANCELLED);
+                    self.calls.remove(&call);
+                    self.unfinished.remove(&call);
+                }
+            }
+            8 => {
+                let calls: Vec<_> = self.unfinished.iter().copied().collect();
+                if let Some(call) = random.pick(&calls) {
+                    let last = random.one_in(4);
+                    let handles = self.make_handles(random, world);
+                    let bytes = vec![3; random.size(9000)];
+                    let sent = self.conn.send_arguments(call, &bytes, &handles, last);
+                    if sent == Err(CallError::Finished) || last && sent.is_ok() {
+                        self.unfinished.remove(&call);
+                    }
+                }
+            }
+            9..13 => {
+                if let Some(stream) = random.pick(&senders) {
+                    for _ in 0..random.below(20) {
+                        self.send(random, world, stream);
+                    }
+                }
+            }
+            13..16 => {
+                if let Some(stream) = random.pick(&receivers) {
+                    self.read(random, world, stream);
+                }
+            }
+            16 => {
+                if !self.held.is_empty() {
+                    let (stream, cost) = self.held.swap_remove(random.below(self.held.len()));
+                    self.conn.consume(stream, cost);
+                }
+            }
+            17 => {
+                if let Some(stream) = random.pick(&senders)
+                    && self.ended.insert(stream)
+                {
+                    let truth = world.streams.entry(self.senders[&stream]).or_default();
+                    if random.one_in(3) {
+                        truth.reset = true;
+                        self.conn.reset(stream, Code::FAILED, "reset");
+                    } else {
+                        truth.finished = true;
+                        self.conn.finish(stream);
+                    }
+                    self.blocked.remove(&stream);
+                    self.given_up.insert(stream);
+                }
+            }
+            18 => {
+                if let Some(stream) = random.pick(&receivers)
+                    && random.one_in(3)
+                {
+                    self.conn.stop(stream, Code::DROPPED);
+                    self.receivers.remove(&stream);
+                    self.given_up.insert(stream);
+                    self.held.retain(|&(other, _)| other != stream);
+                }
+            }
+            _ => match random.below(3) {
+                0 if !self.remote.is_empty() => {
+                    let callback = self.remote.swap_remove(random.below(self.remote.len()));
+                    self.conn.release_callback(callback);
+                }
+                1 => {
+                    let callbacks: Vec<_> = self.callbacks.iter().copied().collect();
+                    if let Some(callback) = random.pick(&callbacks) {
+                        self.conn.revoke_callback(callback);
+                    }
+                }
+                _ => self.conn.ping(now),
+            },
+        }
+    }
+
+    /// Ends everything, as an application does that wants to go.
+    fn wind_up(&mut self, random: &mut Random, world: &mut World) {
+        for call in std::mem::take(&mut self.incoming) {
+            self.conn.fail(call, &Failure::new(Code::FAILED, Started::Yes));
+        }
+        for call in std::mem::take(&mut self.unfinished) {
+            let _ = self.conn.send_arguments(call, b"", &[], true);
+        }
+        for (stream, cost) in std::mem::take(&mut self.held) {
+            self.conn.consume(stream, cost);
+        }
+        let senders: Vec<_> = self.senders.iter().map(|(&stream, &tag)| (stream, tag)).collect();
+        for (stream, tag) in senders {
+            if self.ended.insert(stream) {
+                world.streams.entry(tag).or_default().finished = true;
+                self.conn.finish(stream);
+                self.blocked.remove(&stream);
+                self.given_up.insert(stream);
+            }
+        }
+        let receivers: Vec<_> = self.receivers.keys().copied().collect();
+        for stream in receivers {
+            while self.read(random, world, stream) {}
+        }
+        for callback in std::mem::take(&mut self.remote) {
+            self.conn.release_callback(callback);
+        }
+    }
+}
+
+fn limits(random: &mut Random) -> Limits {
+    Limits {
+        max_frame: 1024 << random.below(5),
+        max_message: 16 << 10,
+        message_window: 4096 << random.below(3),
+        max_buffered: (16 << 10) << random.below(6),
+        max_calls: 8 << random.below(3),
+        max_streams: 8 << random.below(3),
+        stream_window: 1024 << random.below(4),
+        max_callbacks: 8 << random.below(2),
+        max_bindings: 8,
+        resets: 1_000_000,
+        empty_frames: 1_000_000,
+        ..Limits::default()
+    }
+}
+
+struct Model {
+    random: Random,
+    world: World,
+    now: Instant,
+    a: Side,
+    b: Side,
+}
+
+impl Model {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let now = Instant::from_micros(0);
+        let a = Config::default().with_limits(limits(&mut random));
+        let b = Config::default().with_limits(limits(&mut random));
+        let (a, b) = (Side::new("a", a, now), Side::new("b", b, now));
+        Self { random, world: World::default(), now, a, b }
+    }
+
+    fn carry(&mut self, max: usize) -> usize {
+        let mut buffer = [0; 4096];
+        let mut moved = 0;
+        for to_b in [true, false] {
+            let (from, to) =
+                if to_b { (&mut self.a, &mut self.b) } else { (&mut self.b, &mut self.a) };
+            let n = from.conn.poll_transmit(self.now, &mut buffer[..max]);
+            let split = self.random.below(n + 1);
+            to.conn.receive(self.now, &buffer[..split]).unwrap();
+            to.conn.receive(self.now, &buffer[split..n]).unwrap();
+            moved += n;
+        }
+        self.poll();
+        moved
+    }
+
+    fn poll(&mut self) {
+        self.a.poll(&mut self.random, &mut self.world);
+        self.b.poll(&mut self.random, &mut self.world);
+        for side in [&self.a, &self.b] {
+            let (stats, limits) = (side.conn.stats(), side.conn.limits());
+            assert!(stats.buffered <= limits.max_buffered, "{stats:?}");
+            assert!(stats.incoming_calls <= limits.max_calls as usize);
+        }
+    }
+
+    fn run(&mut self, operations: usize) {
+        for _ in 0..operations {
+            let side = if self.random.one_in(2) { &mut self.a } else { &mut self.b };
+            side.act(&mut self.random, &mut self.world, self.now);
+            if self.random.one_in(3) {
+                let max = 1 + self.random.size(4095);
+                self.carry(max);
+            }
+            self.now = self.now + Duration::from_micros(self.random.next() % 2000);
+            if self.random.one_in(50) {
+                self.a.conn.handle_timeout(self.now);
+                self.b.conn.handle_timeout(self.now);
+                self.poll();
+            }
+        }
+    }
+
+    /// Everything that is open comes to its end, and nothing is left.
+    fn quiesce(&mut self) {
+        for round in 0.. {
+            assert!(
+                round < 10_000,
+                "never ends: {:?} {:?}",
+                self.a.conn.stats(),
+                self.b.conn.stats()
+            );
+            while self.carry(4096) > 0 {}
+            if self.a.conn.is_idle()
+                && self.b.conn.is_idle()
+                && (self.a.closed || self.a.callbacks.is_empty())
+                && (self.b.closed || self.b.callbacks.is_empty())
+            {
+                break;
+            }
+            self.a.wind_up(&mut self.random, &mut self.world);
+            self.b.wind_up(&mut self.random, &mut self.world);
+        }
+        for side in [&self.a, &self.b] {
+            assert_eq!(side.conn.stats().buffered, 0, "{}", side.name);
+            assert_eq!(side.calls, BTreeSet::new(), "{}", side.name);
+            if side.closed {
+                continue;
+            }
+            assert_eq!(side.senders, BTreeMap::new(), "{}", side.name);
+            assert_eq!(side.receivers, BTreeMap::new(), "{}", side.name);
+        }
+    }
+
+    /// One of the ways in which a wire ends.
+    fn end(&mut self) {
+        match self.random.below(4) {
+            0 => {
+                self.a.conn.close(self.now, None);
+                if self.random.one_in(2) {
+                    self.b.conn.close(self.now, None);
+                }
+                self.run(200);
+                self.quiesce();
+            }
+            1 => self.a.conn.abort(Code(300), "enough"),
+            2 => {
+                self.a.conn.receive_end();
+                self.b.conn.receive_end();
+            }
+            _ => {
+                let garbage: Vec<u8> =
+                    (0..3000).map(|_| self.random.next().to_le_bytes()[0]).collect();
+                let _ = self.a.conn.receive(self.now, &garbage);
+                self.a.conn.abort(Code(301), "after garbage");
+            }
+        }
+        while self.carry(4096) > 0 {}
+        for side in [&mut self.a, &mut self.b] {
+            assert!(side.closed, "{} is open", side.name);
+            assert_eq!(side.conn.stats().buffered, 0, "{}", side.name);
+            assert_eq!(side.conn.poll_timeout(), None);
+        }
+    }
+}
+
+#[test]
+fn whatever_happens_everything_ends_once() {
+    let operations: usize =
+        std::env::var("IPFI_OPERATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
+    let start = seed();
+    let each = 2000;
+    for seed in start..start + (operations / each) as u64 {
+        // Printed when the test fails.
+        println!("IPFI_SEED={seed} IPFI_OPERATIONS={each}");
+        let mut model = Model::new(seed);
+        model.run(each / 2);
+        if model.random.one_in(2) {
+            model.quiesce();
+        }
+        model.run(each / 2);
+        model.end();
+    }
+}
