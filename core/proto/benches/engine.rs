@@ -32,7 +32,7 @@ impl Pair {
         let target = pair.a.bind("echo", 0);
         // So that the wire is known to be fast.
         for _ in 0..10 {
-            pair.calls(&target, &[0; 1 << 17], 1);
+            pair.calls(&target, &vec![0; 1 << 17], 1);
         }
         (pair, target)
     }

@@ -298,9 +298,9 @@ impl Connection {
         if let Some(target) = out.target.take() {
             self.unexpect_call(&target);
         }
-        let announced = core::mem::take(&mut out.announcing);
-        self.announced(&announced);
-        self.discard(&core::mem::take(&mut out.handles));
+        let (listed, unlisted) = out.split_handles();
+        self.announced(listed);
+        self.discard(unlisted);
     }
 
     /// Says whether the beginning of a call was handed to the driver.
@@ -360,12 +360,8 @@ impl Connection {
         let out = call.out.as_mut()?;
         let number = call.number;
         let Some(target) = out.target.take() else {
-            let (n, more) = out.cut(frame_size, max_frame);
-            let announcing = core::mem::take(&mut out.announcing);
-            let handles = self.raw_handles(&announcing);
-            if let Some(out) = self.calls.get_mut(key).and_then(|call| call.out.as_mut()) {
-                out.announcing = announcing;
-            }
+            let (n, handles, more) = out.cut(frame_size, max_frame);
+            let handles = self.raw_handles(&handles);
             put_part(kind::ARGUMENTS, number, more, None, &handles, n, &mut self.out.stage);
             return Some(n);
         };
@@ -375,14 +371,10 @@ impl Connection {
             Target::Named { name, .. } => frame_size.min(max_frame - 64 - name.len() - 320),
             Target::Procedure(_) | Target::Callback(_) => frame_size,
         };
-        let (n, more) = out.cut(room, max_frame);
+        let (n, handles, more) = out.cut(room, max_frame);
         let complete = out.complete;
-        let announcing = core::mem::take(&mut out.announcing);
         let (class, deadline) = (call.class, call.deadline);
-        let handles = self.raw_handles(&announcing);
-        if let Some(out) = self.calls.get_mut(key).and_then(|call| call.out.as_mut()) {
-            out.announcing = announcing;
-        }
+        let handles = self.raw_handles(&handles);
         let stage = &mut self.out.stage;
         if let Target::Procedure(procedure) = target
             && !more
@@ -418,17 +410,14 @@ impl Connection {
     }
 
     pub(super) fn call_frame_sent(&mut self, key: Key) {
-        let Some(out) = self.calls.get_mut(key).and_then(|call| call.out.as_mut()) else { return };
+        let Some(call) = self.calls.get_mut(key) else { return };
+        let Some(out) = call.out.as_mut() else { return };
         out.queued = false;
-        let announced = core::mem::take(&mut out.announcing);
-        if out.last {
-            if let Some(call) = self.calls.get_mut(key) {
-                call.out = None;
-            }
-        } else {
+        if !out.last {
             self.requeue_call(key);
+        } else if let Some(out) = call.out.take() {
+            self.announced(&out.handles);
         }
-        self.announced(&announced);
     }
 
     /// The call with this number on the wire.

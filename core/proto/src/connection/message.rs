@@ -26,8 +26,8 @@ pub(crate) struct Outgoing {
     /// Takes part in the turns, or is current.
     pub(super) queued: bool,
     pub(super) handles: Vec<Handle>,
-    /// Those in the current frame.
-    pub(super) announcing: Vec<Handle>,
+    /// How many of them were in frames already.
+    pub(super) listed: usize,
     /// What is called; for the first frame.
     pub(super) target: Option<Target>,
     /// What was charged for it.
@@ -46,7 +46,7 @@ impl Outgoing {
             first: true,
             queued: false,
             handles,
-            announcing: Vec::new(),
+            listed: 0,
             target: None,
             charged: 0,
             sent: 0,
@@ -71,20 +71,24 @@ impl Outgoing {
         let left = self.bytes.len() - self.at;
         (left > 0 && self.credit > 0)
             || (left == 0 && self.complete)
-            || (self.first || !self.handles.is_empty())
+            || (self.first || self.listed < self.handles.len())
     }
 
-    /// How much payload the next frame takes, and whether it is not the last.
-    pub(super) fn cut(&mut self, frame: usize, max_frame: usize) -> (usize, bool) {
+    /// How much payload the next frame takes, which handles, and whether it is not the last.
+    pub(super) fn cut(&mut self, frame: usize, max_frame: usize) -> (usize, Vec<Handle>, bool) {
         let left = self.bytes.len() - self.at;
         // A full list of handles, and whatever else may stand in front.
-        let frame = if self.handles.is_empty() { frame } else { frame.min(max_frame - 384) };
+        let handles = list(&self.handles, &mut self.listed);
+        let frame = if handles.is_empty() { frame } else { frame.min(max_frame - 384) };
         let n = left.min(frame).min(usize::try_from(self.credit).unwrap_or(usize::MAX));
-        let handles = self.handles.len().min(crate::MAX_HANDLES);
-        self.announcing = self.handles.drain(..handles).collect();
         self.first = false;
-        self.last = self.complete && n == left && self.handles.is_empty();
-        (n, !self.last)
+        self.last = self.complete && n == left && self.listed == self.handles.len();
+        (n, handles, !self.last)
+    }
+
+    /// What the peer knows of the handles, and what it does not.
+    pub(super) fn split_handles(&self) -> (&[Handle], &[Handle]) {
+        self.handles.split_at_checked(self.listed).unwrap_or_default()
     }
 
     /// Appends to what was not sent yet.
@@ -98,6 +102,14 @@ impl Outgoing {
         }
         self.bytes.extend_from_slice(bytes);
     }
+}
+
+/// Those of `handles` that go in the next frame.
+pub(super) fn list(handles: &[Handle], listed: &mut usize) -> Vec<Handle> {
+    let end = handles.len().min(*listed + crate::MAX_HANDLES);
+    let next = handles.get(*listed..end).unwrap_or_default().to_vec();
+    *listed = end;
+    next
 }
 
 /// A message that came half.

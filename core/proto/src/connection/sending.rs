@@ -1,6 +1,7 @@
 //! The half of a stream that sends.
 
 use super::Connection;
+use super::message::list;
 use super::outbox::{Mark, Source};
 use super::streams::{Announce, Chunk, Producer, Stream};
 use crate::event::Handle;
@@ -62,7 +63,7 @@ impl Connection {
                 at: 0,
                 single: false,
                 handles: Vec::new(),
-                announcing: Vec::new(),
+                listed: 0,
                 last: false,
             });
             self.requeue_stream(stream.0);
@@ -121,7 +122,7 @@ impl Connection {
                 at: 0,
                 single: true,
                 handles: handles.to_vec(),
-                announcing: Vec::new(),
+                listed: 0,
                 last: false,
             });
         }
@@ -176,8 +177,9 @@ impl Connection {
         self.out.detach(source, |n| front.and_then(|b| b.get(..n)).unwrap_or_default().to_vec());
         let mut dropped = Vec::new();
         for chunk in queue {
-            self.announced(&chunk.announcing);
-            dropped.extend(chunk.handles);
+            let (listed, unlisted) = chunk.handles.split_at(chunk.listed);
+            self.announced(listed);
+            dropped.extend_from_slice(unlisted);
         }
         dropped
     }
@@ -222,16 +224,14 @@ impl Connection {
         }
         // One byte for the frame itself, so that items of no size cost something.
         let room = usize::try_from(producer.credit - 1).unwrap_or(usize::MAX);
-        let handles = chunk.handles.len().min(crate::MAX_HANDLES);
-        let cut = if handles > 0 { frame_size.min(max_frame - 384) } else { frame_size };
+        let handles = list(&chunk.handles, &mut chunk.listed);
+        let cut = if handles.is_empty() { frame_size } else { frame_size.min(max_frame - 384) };
         let left = chunk.bytes.len() - chunk.at;
         let n = left.min(cut).min(room);
-        chunk.announcing = chunk.handles.drain(..handles).collect();
-        chunk.last = n == left && chunk.handles.is_empty();
+        chunk.last = n == left && chunk.listed == chunk.handles.len();
         producer.credit -= n as u64 + 1;
         let more = !chunk.last;
-        let announcing = chunk.announcing.clone();
-        let handles = self.raw_handles(&announcing);
+        let handles = self.raw_handles(&handles);
         let stage = &mut self.out.stage;
         super::calls::put_part(kind::ITEM, wire.to_wire(), more, None, &handles, n, stage);
         Some(n)
@@ -244,11 +244,10 @@ impl Connection {
         };
         producer.in_turn = false;
         let mut announced = Vec::new();
-        if let Some(chunk) = producer.queue.front_mut() {
-            announced = core::mem::take(&mut chunk.announcing);
-            if chunk.last {
-                producer.queue.pop_front();
-            }
+        if producer.queue.front().is_some_and(|chunk| chunk.last)
+            && let Some(chunk) = producer.queue.pop_front()
+        {
+            announced = chunk.handles;
         }
         let writable = producer.blocked
             && producer.credit > 0

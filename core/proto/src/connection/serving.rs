@@ -433,13 +433,14 @@ impl Connection {
                 }
                 self.drop_assembly(receiving.assembly);
             }
-            InState::Answering(mut out) => {
+            InState::Answering(out) => {
                 let source = Source::Answer(key);
                 self.out.detach(source, |n| out.rest().get(..n).unwrap_or_default().to_vec());
                 self.out.dequeue(class, source);
                 self.budget.release(out.charged);
-                self.announced(&core::mem::take(&mut out.announcing));
-                self.discard(&out.handles);
+                let (listed, unlisted) = out.split_handles();
+                self.announced(listed);
+                self.discard(unlisted);
             }
             InState::Over(_) | InState::Running => {}
         }
@@ -475,17 +476,13 @@ impl Connection {
         let out = self.incoming_mut(key)?.outgoing_mut()?;
         let first = out.first;
         let total = out.bytes.len() as u64;
-        let (n, more) = out.cut(frame_size, max_frame);
-        let announcing = core::mem::take(&mut out.announcing);
-        let handles = self.raw_handles(&announcing);
+        let (n, handles, more) = out.cut(frame_size, max_frame);
+        let handles = self.raw_handles(&handles);
         if first && !more && handles.is_empty() {
             frame::put_answer(key.index, n, &mut self.out.stage);
         } else {
             let total = (first && more).then_some(total);
             put_part(kind::RESULT, key.index, more, total, &handles, n, &mut self.out.stage);
-        }
-        if let Some(out) = self.incoming_mut(key).and_then(InCall::outgoing_mut) {
-            out.announcing = announcing;
         }
         Some(n)
     }
@@ -493,15 +490,14 @@ impl Connection {
     pub(super) fn answer_frame_sent(&mut self, key: Key) {
         let Some(out) = self.incoming_mut(key).and_then(InCall::outgoing_mut) else { return };
         out.queued = false;
-        let announced = core::mem::take(&mut out.announcing);
-        if out.last {
-            let charged = out.charged;
-            self.end_with(key, InState::Over(Mark::SENT));
-            self.free(charged);
-        } else {
+        if !out.last {
             self.requeue_answer(key);
+            return;
         }
-        self.announced(&announced);
+        let (charged, handles) = (out.charged, core::mem::take(&mut out.handles));
+        self.end_with(key, InState::Over(Mark::SENT));
+        self.free(charged);
+        self.announced(&handles);
     }
 
     fn requeue_answer(&mut self, key: Key) {

@@ -77,7 +77,7 @@ pub(super) struct Chunk {
     /// One item without its length, for which credit is taken as it goes.
     pub(super) single: bool,
     pub(super) handles: Vec<Handle>,
-    pub(super) announcing: Vec<Handle>,
+    pub(super) listed: usize,
     pub(super) last: bool,
 }
 
