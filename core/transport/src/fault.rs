@@ -64,7 +64,6 @@ pub struct FaultInjector<S> {
     arrived: VecDeque<(Instant, u8)>,
     ended: bool,
     harmed: VecDeque<u8>,
-    wake: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: ByteStream> FaultInjector<S> {
@@ -79,21 +78,12 @@ impl<S: ByteStream> FaultInjector<S> {
             arrived: VecDeque::new(),
             ended: false,
             harmed: VecDeque::new(),
-            wake: None,
         }
     }
 
     /// How many faults happened so far, reading and writing.
     pub fn faults(&self) -> u64 {
         self.reading.count + self.writing.count
-    }
-
-    fn poll_until(&mut self, cx: &mut Context<'_>, when: Instant) -> Poll<()> {
-        let sleep = self.wake.get_or_insert_with(|| Box::pin(sleep_until(when)));
-        if sleep.deadline() != when {
-            sleep.as_mut().reset(when);
-        }
-        sleep.as_mut().poll(cx)
     }
 
     /// Passes on what was harmed on its way out.
@@ -119,6 +109,8 @@ struct Lane {
     start: Instant,
     free_at: Instant,
     count: u64,
+    /// Its own, since both directions may wait at once.
+    wake: Option<Pin<Box<Sleep>>>,
 }
 
 const DROP: usize = 0;
@@ -133,7 +125,23 @@ impl Lane {
         let flip = 1.0 - (1.0 - faults.flip).powi(8);
         let chances = [faults.drop, flip, faults.insert, faults.duplicate]
             .map(|chance| (chance, random.gap(chance)));
-        Self { random, chances, burst: faults.burst.max(1), start, free_at: start, count: 0 }
+        Self {
+            random,
+            chances,
+            burst: faults.burst.max(1),
+            start,
+            free_at: start,
+            count: 0,
+            wake: None,
+        }
+    }
+
+    fn poll_until(&mut self, cx: &mut Context<'_>, when: Instant) -> Poll<()> {
+        let sleep = self.wake.get_or_insert_with(|| Box::pin(sleep_until(when)));
+        if sleep.deadline() != when {
+            sleep.as_mut().reset(when);
+        }
+        sleep.as_mut().poll(cx)
     }
 
     /// Whether this fault hits the next byte, and how many bytes the burst has left.
@@ -236,7 +244,7 @@ impl<S: ByteStream> AsyncRead for FaultInjector<S> {
                     return Poll::Ready(Ok(()));
                 }
                 Err(when) => {
-                    ready!(this.poll_until(cx, when));
+                    ready!(this.reading.poll_until(cx, when));
                     continue;
                 }
             }
@@ -253,7 +261,7 @@ impl<S: ByteStream> AsyncRead for FaultInjector<S> {
                 }
             }
             match this.arrived.front() {
-                Some(&(when, _)) => ready!(this.poll_until(cx, when)),
+                Some(&(when, _)) => ready!(this.reading.poll_until(cx, when)),
                 None if this.ended => return Poll::Ready(Ok(())),
                 None => return Poll::Pending,
             }
@@ -280,7 +288,7 @@ impl<S: ByteStream> AsyncWrite for FaultInjector<S> {
                     let _ = this.poll_harmed(cx)?; // The rest goes with the next write or flush.
                     return Poll::Ready(Ok(n));
                 }
-                Err(when) => ready!(this.poll_until(cx, when)),
+                Err(when) => ready!(this.writing.poll_until(cx, when)),
             }
         }
     }
