@@ -12,6 +12,8 @@ use ipfi_transport::{Memory, Noise, Registry, Trace};
 pub fn default_registry() -> Registry {
     let registry =
         Registry::new().with(Memory::new()).with_layer(Noise::new()).with_layer(Trace::new());
+    #[cfg(feature = "arq")]
+    let registry = registry.with_layer(ipfi_arq::Arq::new());
     #[cfg(all(feature = "pipe", unix))]
     let registry = registry
         .with(ipfi_pipe::Exec::new())
@@ -20,8 +22,6 @@ pub fn default_registry() -> Registry {
         .with(ipfi_pipe::Pty::new())
         .with(ipfi_pipe::Stdio::new())
         .with(ipfi_pipe::Unix::new());
-    #[cfg(feature = "serial")]
-    let registry = registry.with(ipfi_serial::Serial::new());
     #[cfg(feature = "serial")]
     let registry = registry.with(ipfi_serial::Serial::new());
     #[cfg(feature = "tcp")]

@@ -7,9 +7,11 @@
 #![warn(clippy::indexing_slicing)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "tokio"))]
 extern crate std;
 
+#[cfg(feature = "tokio")]
+mod adapter;
 mod config;
 mod error;
 mod frame;
@@ -27,6 +29,8 @@ mod time;
 #[cfg(test)]
 mod vectors;
 
+#[cfg(feature = "tokio")]
+pub use adapter::{Arq, ArqOptions, Escape};
 pub use config::{Config, EscapeMap, Profile};
 pub use error::{Ended, WriteError};
 pub use link::{Link, State};

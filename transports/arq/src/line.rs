@@ -66,10 +66,12 @@ impl Line {
         Instant::from_micros(self.free.div_ceil(1000))
     }
 
-    /// Learns how much of what was given out has not left yet.
+    /// Learns how much of what was given out has not left yet: a lower bound, since a chip or an
+    /// adapter has a queue of its own.
     pub(crate) fn set_queued(&mut self, now: Instant, bytes: usize) {
         if let Some(nanos_per_byte) = self.nanos_per_byte {
-            self.free = nanos(now).saturating_add((bytes as u64).saturating_mul(nanos_per_byte));
+            let work = (bytes as u64).saturating_mul(nanos_per_byte);
+            self.free = self.free.max(nanos(now).saturating_add(work));
         } else {
             self.queued = bytes;
         }

@@ -140,6 +140,10 @@ impl Outgoing {
         self.acked
     }
 
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
     pub(crate) fn next_number(&self) -> u64 {
         self.first_number + self.sent.len() as u64
     }

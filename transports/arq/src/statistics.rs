@@ -10,6 +10,8 @@ pub struct Statistics {
     pub bytes_read: u64,
     /// Bytes of the stream that went out in frames, repeated ones included.
     pub bytes_sent: u64,
+    /// Bytes of the stream that the other side has acknowledged.
+    pub bytes_delivered: u64,
     /// Bytes given to the medium.
     pub wire_bytes_sent: u64,
     /// Bytes taken from the medium.

@@ -256,6 +256,20 @@ impl Link {
         self.outgoing.is_complete()
     }
 
+    /// Whether the whole stream of the other side is here, read or not.
+    #[must_use]
+    pub fn has_arrived(&self) -> bool {
+        self.assembler.is_complete()
+    }
+
+    /// The other side is known to be gone: there is nobody to stay for in [`State::Closing`].
+    pub fn leave(&mut self) {
+        if matches!(self.phase, Phase::Lingering { .. }) {
+            self.phase = Phase::Closed;
+        }
+        self.farewell = false;
+    }
+
     /// Ends the stream now, without regard for what is on its way, and tells the other side why:
     /// a number for programs, and up to 64 bytes for people.
     pub fn abort(&mut self, now: Instant, code: u8, reason: &str) {
@@ -297,6 +311,7 @@ impl Link {
     pub fn statistics(&self) -> Statistics {
         let mut statistics = self.statistics.clone();
         statistics.bytes_skipped += self.deframer.skipped;
+        statistics.bytes_delivered = self.outgoing.acked().min(self.outgoing.written());
         statistics.round_trip = self.rtt.smoothed();
         statistics.payload_size = self.payload_size();
         statistics.bytes_per_error = self.outgoing.loss.bytes_per_error();
