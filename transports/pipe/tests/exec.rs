@@ -214,6 +214,47 @@ fn nothing_outlives_the_runtime() {
 }
 
 #[tokio::test]
+async fn a_program_has_a_group_of_its_own_unless_it_needs_the_terminal() {
+    let group = async |options: &str| {
+        let (text, _) = output("cut -d ' ' -f 5 /proc/self/stat", options).await;
+        text.trim().parse::<i32>().unwrap()
+    };
+    let ours = rustix::process::getpgrp().as_raw_nonzero().get();
+    assert_ne!(group("").await, ours);
+    assert_eq!(group(",terminal").await, ours);
+
+    let stream = dial("sleep 1000", ",terminal,grace=20ms").await;
+    let sleeper = pid(&stream);
+    drop(stream);
+    gone(sleeper).await;
+}
+
+/// The other process of the next test.
+#[tokio::test]
+#[ignore = "a part that another test starts"]
+async fn part() {
+    let Ok(options) = std::env::var("PART") else { return };
+    let (_, end) = output("echo one >&2; printf two >&2; exit 1", &options).await;
+    end.unwrap_err();
+}
+
+#[test]
+fn what_a_program_complains_about_is_passed_on_with_its_name() {
+    let said = |options: &str| {
+        let program = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "part", "--ignored"])
+            .env("PART", options)
+            .output()
+            .unwrap();
+        assert!(program.status.success());
+        String::from_utf8(program.stderr).unwrap()
+    };
+    assert_eq!(said(",shell"), "echo: one\necho: two\n");
+    assert_eq!(said(",shell,stderr=inherit"), "one\ntwo");
+    assert_eq!(said(",shell,stderr=null"), "");
+}
+
+#[tokio::test]
 async fn errors_name_the_way_out() {
     let dir = tempfile::tempdir().unwrap();
     let plain = dir.path().join("plain");

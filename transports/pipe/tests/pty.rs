@@ -120,9 +120,10 @@ async fn nobody_there_is_no_work() {
     assert!(read.is_none() && count <= 4, "closed: {count} polls");
 
     // Filled up while nobody reads.
+    let mut sent = 0;
     let (count, write) = polls(async {
         loop {
-            pty.write_all(&[7; 1000]).await.unwrap();
+            sent += pty.write(&[7; 1000]).await.unwrap();
         }
     })
     .await;
@@ -134,8 +135,8 @@ async fn nobody_there_is_no_work() {
     let (count, read) = polls(pty.read(&mut buf)).await;
     assert!(read.is_none() && count <= 4, "open: {count} polls");
 
-    // It still works, in both directions.
-    let mut bytes = vec![0; 4000];
+    // It still works, in both directions. The kernel tells of room when its queue is nearly empty.
+    let mut bytes = vec![0; sent];
     program.read_exact(&mut bytes).unwrap();
     assert!(bytes.iter().all(|&byte| byte == 7));
     program.write_all(b"ok").unwrap();

@@ -232,7 +232,7 @@ impl Drop for Keeper {
             return;
         }
         self.group.signal(Signal::TERM);
-        let step = Duration::from_millis(5);
+        let step = Duration::from_millis(1);
         let mut waited = Duration::ZERO;
         while waited < SHUTDOWN && matches!(self.child.try_wait(), Ok(None)) {
             thread::sleep(step);

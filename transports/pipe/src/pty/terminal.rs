@@ -63,7 +63,7 @@ impl AsyncRead for Terminal {
         }
         while !self.ended {
             let room = buf.initialize_unfilled();
-            let read = self.read.poll_io(cx, |fd| rustix::io::read(fd, &mut *room));
+            let read = self.read.poll_io(cx, |fd| read_burst(fd, room));
             match ready!(read)? {
                 Some(n) if n > 0 => {
                     buf.advance(n);
@@ -123,4 +123,19 @@ impl Drop for Terminal {
             runtime.spawn(drain(master, self.write.path.clone()));
         }
     }
+}
+
+/// Reads as much as there is: the kernel gives at most 4 KiB at a time, and whoever relays it pays for
+/// each piece.
+fn read_burst(fd: &OwnedFd, room: &mut [u8]) -> Result<usize, rustix::io::Errno> {
+    let mut filled = 0;
+    while filled < room.len() {
+        match rustix::io::read(fd, &mut room[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(_) if filled > 0 => break, // It comes again.
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
