@@ -46,6 +46,21 @@ ipfi_transport::options! {
 /// Nothing is set on a device: see `serial:` for one that has a speed. A regular file is read from
 /// its beginning, and written from its beginning too unless `append` says otherwise; neither moves
 /// the other.
+///
+/// ```
+/// use ipfi_pipe::File;
+/// use ipfi_transport::Registry;
+/// use tokio::io::AsyncReadExt;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let registry = Registry::new().with(File::new());
+/// let mut random = registry.dial(&"file:/dev/urandom,access=read".parse()?).await?;
+/// let mut seed = [0; 32];
+/// random.read_exact(&mut seed).await?;
+/// assert_ne!(seed, [0; 32]);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct File;

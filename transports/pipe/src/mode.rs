@@ -29,6 +29,7 @@ impl OptionValue for Mode {
 
 impl From<Mode> for rustix::fs::Mode {
     fn from(mode: Mode) -> Self {
-        Self::from_raw_mode(mode.0)
+        #[allow(clippy::cast_possible_truncation, reason = "twelve bits; 16 hold a mode on BSD")]
+        Self::from_raw_mode(mode.0 as rustix::fs::RawMode)
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use ipfi_transport::{BoxStream, Transport};
 use rustix::{
-    fs::{CWD, FileType, Mode as Permissions, OFlags, chmod, mknodat, open},
+    fs::{FileType, Mode as Permissions, OFlags, chmod, open},
     io::Errno,
 };
 use tokio::time::sleep;
@@ -47,6 +47,30 @@ ipfi_transport::options! {
 /// `pipe:,out=OUT` ends when writing does.
 ///
 /// A pipe cannot tell "cut" from "finished".
+///
+/// ```
+/// use ipfi_pipe::Pipe;
+/// use ipfi_transport::Registry;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let dir = std::env::temp_dir();
+/// # let [a, b] = ["a", "b"].map(|x| dir.join(format!("ipfi-doc-{x}-{}", std::process::id())));
+/// # let (a, b) = (a.display(), b.display());
+/// let registry = Registry::new().with(Pipe::new());
+/// let (here, there) = (format!("pipe:{a},out={b},create"), format!("pipe:{b},out={a},create"));
+/// let (here, there) = (here.parse()?, there.parse()?);
+/// let (mut here, mut there) = tokio::try_join!(registry.dial(&here), registry.dial(&there))?;
+/// here.write_all(b"hello").await?;
+/// here.shutdown().await?;
+/// let mut text = String::new();
+/// there.read_to_string(&mut text).await?;
+/// assert_eq!(text, "hello");
+/// # std::fs::remove_file(a.to_string())?;
+/// # std::fs::remove_file(b.to_string())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Pipe;
@@ -108,7 +132,7 @@ impl Transport for Pipe {
 fn create(path: &Path, mode: Option<Mode>) -> io::Result<()> {
     let fail = |error: Errno| named(path, &error.into());
     let first = mode.map_or(Permissions::from_raw_mode(0o666), Into::into);
-    match mknodat(CWD, path, FileType::Fifo, first, 0) {
+    match make(path, first) {
         Ok(()) => match mode {
             Some(mode) => chmod(path, mode.into()).map_err(fail), // What the umask took away.
             None => Ok(()),
@@ -116,6 +140,17 @@ fn create(path: &Path, mode: Option<Mode>) -> io::Result<()> {
         Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(fail(error)),
     }
+}
+
+#[cfg(not(target_os = "macos"))]
+fn make(path: &Path, mode: Permissions) -> Result<(), Errno> {
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, mode)
+}
+
+/// rustix has no such call there.
+#[cfg(target_os = "macos")]
+fn make(path: &Path, _: Permissions) -> Result<(), Errno> {
+    if path.exists() { Err(Errno::EXIST) } else { Err(Errno::NOTSUP) }
 }
 
 /// What is there to open.

@@ -54,6 +54,28 @@ ipfi_transport::options! {
 /// of what is written for the next one, and then writing waits. One direction cannot end before
 /// the other. The kernel throws away what the program has not read when we close, hence finishing
 /// and dropping wait until it has, or has read nothing for a second.
+///
+/// ```
+/// use ipfi_pipe::Pty;
+/// use ipfi_transport::Registry;
+/// use std::io::Write;
+/// use tokio::io::AsyncReadExt;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let link = std::env::temp_dir().join(format!("ipfi-doc-tty-{}", std::process::id()));
+/// # let link = link.display();
+/// let registry = Registry::new().with(Pty::new());
+/// let mut device = registry.dial(&format!("pty:{link}").parse()?).await?;
+/// for command in ["on", "of"] {
+///     // Another program, again and again.
+///     std::fs::File::options().write(true).open(link.to_string())?.write_all(command.as_bytes())?;
+///     let mut bytes = [0; 2];
+///     device.read_exact(&mut bytes).await?;
+///     assert_eq!(bytes, command.as_bytes());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Pty;
@@ -92,7 +114,12 @@ impl Transport for Pty {
         let link = Some(PathBuf::from(location)).filter(|link| !link.as_os_str().is_empty());
         let link = link.or(options.link);
 
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        #[cfg(target_os = "linux")]
+        let flags = flags | OpenptFlags::CLOEXEC;
+        let master = openpt(flags)?;
+        #[cfg(not(target_os = "linux"))]
+        rustix::io::fcntl_setfd(&master, rustix::io::FdFlags::CLOEXEC)?;
         // Before there are copies, which share it.
         fcntl_setfl(&master, fcntl_getfl(&master)? | OFlags::NONBLOCK)?;
         grantpt(&master)?;

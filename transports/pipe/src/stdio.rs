@@ -51,6 +51,17 @@ ipfi_transport::options! {
 /// because `O_NONBLOCK` would reach every process that shares them; else it is undone at the end.
 /// Finishing closes the standard output of the process, and dropping closes both, so that the
 /// neighbours in a pipeline notice; a terminal stays.
+///
+/// ```no_run
+/// use ipfi_pipe::Stdio;
+/// use ipfi_transport::Registry;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let registry = Registry::new().with(Stdio::new());
+/// let mut shell = registry.dial(&"stdio:,raw".parse()?).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Stdio;

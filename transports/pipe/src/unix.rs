@@ -8,7 +8,7 @@ use std::{io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 use ipfi_transport::{BoxStream, Listener, Transport};
 use rustix::{
     io::Errno,
-    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType},
+    net::{AddressFamily, SocketAddrUnix, SocketType},
 };
 use tokio::{
     net::UnixStream,
@@ -35,6 +35,23 @@ ipfi_transport::options! {
 /// is removed when the listener is dropped. [`abort`](ipfi_transport::ByteStream::abort) is a plain close: these
 /// sockets have no reset. Other than with TCP, a peer that still had bytes to read makes the end
 /// an error.
+///
+/// ```
+/// use ipfi_pipe::Unix;
+/// use ipfi_transport::Registry;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let dir = std::env::temp_dir().join(format!("ipfi-doc-{}", std::process::id()));
+/// # let dir = dir.display();
+/// let registry = Registry::new().with(Unix::new());
+/// let listen = format!("unix-listen:{dir},mode=600").parse()?;
+/// let mut listener = registry.listen(&listen).await?;
+/// let dialled = registry.dial(&format!("unix:{dir}").parse()?).await?;
+/// let accepted = listener.accept().await?;
+/// assert!(accepted.peer().unwrap().starts_with("pid "));
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Unix;
@@ -129,9 +146,20 @@ fn abstract_name(name: &str) -> Result<SocketAddrUnix, String> {
     Err(format!("names without a file are Linux's own; use a path such as `/tmp/{name}`"))
 }
 
+#[cfg(target_os = "linux")]
 fn socket() -> io::Result<OwnedFd> {
+    use rustix::net::{SocketFlags, socket_with};
+
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+    Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn socket() -> io::Result<OwnedFd> {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    Ok(socket)
 }
 
 /// Connects, and waits while the queue of the listener is full: the kernel refuses then, and does
