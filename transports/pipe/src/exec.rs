@@ -1,15 +1,14 @@
 //! `exec:`: the standard input and output of a program.
 
-mod child;
-mod exit;
-
 use std::{io, path::PathBuf, process::Stdio, time::Duration};
 
 use ipfi_transport::{BoxStream, Properties, Transport};
 use tokio::process::Command;
 
-use crate::{invalid, plain};
-use child::Running;
+use crate::{
+    child::{Conduct, Running},
+    invalid, plain,
+};
 
 ipfi_transport::choices! {
     /// Where the standard error of a program goes.
@@ -111,7 +110,8 @@ impl Transport for Exec {
         let name = location.split_whitespace().next().unwrap_or_default();
         let name = if options.shell { name } else { program };
         let name = name.rsplit('/').next().unwrap_or(name);
-        Ok(Box::new(Running::new(child, name, &options)?))
+        let conduct = Conduct::program(options.grace, !options.terminal);
+        Ok(Box::new(Running::new(child, name, conduct)?))
     }
 }
 

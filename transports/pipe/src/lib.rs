@@ -19,6 +19,7 @@
 
 #![cfg(unix)]
 
+pub mod child;
 mod descriptor;
 mod duplex;
 mod exec;

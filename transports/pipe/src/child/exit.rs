@@ -3,14 +3,15 @@
 use std::{
     io,
     process::ExitStatus,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 /// The end of a program, for the one who reads its output.
 #[derive(Debug)]
 pub(super) struct Exit {
-    name: String,
+    /// What it is and its name.
+    who: String,
     state: Mutex<State>,
 }
 
@@ -18,25 +19,47 @@ pub(super) struct Exit {
 struct State {
     /// `Err` is the reason why nobody knows.
     status: Option<Result<ExitStatus, String>>,
+    /// Its output has ended, and it runs on.
+    half_closed: bool,
     reader: Option<Waker>,
 }
 
 impl Exit {
-    pub(super) fn new(name: &str) -> Self {
-        Self { name: name.into(), state: Mutex::default() }
+    pub(super) fn new(who: String) -> Self {
+        Self { who, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set(&self, status: io::Result<ExitStatus>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         state.status = Some(status.map_err(|error| error.to_string()));
         if let Some(reader) = state.reader.take() {
             reader.wake();
         }
     }
 
+    /// The peer has finished, and we may go on.
+    pub(super) fn half_close(&self) {
+        let mut state = self.state();
+        state.half_closed = true;
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
+    }
+
+    pub(super) fn is_half_closed(&self) -> bool {
+        self.state().half_closed
+    }
+
     /// Waits for the end. It is `Ok` only if the program says that all went well.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        if state.half_closed {
+            return Poll::Ready(Ok(()));
+        }
         let Some(status) = &state.status else {
             state.reader = Some(cx.waker().clone());
             return Poll::Pending;
@@ -52,7 +75,7 @@ impl Exit {
     }
 
     fn cut(&self, how: &str) -> io::Error {
-        let text = format!("exec: {} {how}", self.name);
+        let text = format!("{} {how}", self.who);
         io::Error::new(io::ErrorKind::ConnectionAborted, text)
     }
 }

@@ -1,4 +1,7 @@
-//! A program that runs, the stream to it, and the task that sees to its end.
+//! A program that runs, the stream to it, and the task that sees to its end: for `exec:` and for
+//! plug-ins.
+
+mod exit;
 
 use std::{
     io,
@@ -19,13 +22,13 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_p
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     process::{Child, ChildStdin, ChildStdout},
-    sync::oneshot,
+    sync::{Notify, oneshot},
     task::JoinHandle,
     time::{sleep, timeout},
 };
 
-use super::{ExecOptions, exit::Exit};
 use crate::duplex::Duplex;
+use exit::Exit;
 
 /// How long the end of a program waits for the rest of its standard error, which something else
 /// may hold open.
@@ -35,9 +38,60 @@ const LONGEST_LINE: usize = 4096;
 /// How long a program has to end when the runtime does.
 const SHUTDOWN: Duration = Duration::from_millis(200);
 
+/// How long a program that was told that its stream is cut has to pass that on.
+const CUT: Duration = Duration::from_secs(1);
+/// How long a program whose output has ended has to exit before that counts as a half-close. The
+/// system closes the descriptors of a program that fails just before it has a status.
+const HALF_CLOSE: Duration = Duration::from_millis(100);
+
+/// How a program and its stream treat each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Conduct {
+    /// What messages call it.
+    who: fn(&str) -> String,
+    grace: Duration,
+    own_group: bool,
+    half_close: Option<Duration>,
+    abort: Signal,
+}
+
+impl Conduct {
+    /// A program that knows nothing of streams: its output ends when it has exited, an abort kills
+    /// it, and a program that was left has `grace` before SIGTERM and again before SIGKILL.
+    /// With `own_group` it leads a process group, which ends as a whole.
+    #[must_use]
+    pub fn program(grace: Duration, own_group: bool) -> Self {
+        Self {
+            who: |name| format!("exec: {name}"),
+            grace,
+            own_group,
+            half_close: None,
+            abort: Signal::KILL,
+        }
+    }
+
+    /// A plug-in: it leads a process group, closing its output while it runs is a half-close, an
+    /// abort is SIGTERM and, a second later, SIGKILL, and one that was left has a minute to pass
+    /// on what it was given.
+    #[must_use]
+    pub fn plug_in() -> Self {
+        Self {
+            who: |name| format!("the plug-in `{name}`"),
+            grace: Duration::from_secs(60),
+            own_group: true,
+            half_close: Some(HALF_CLOSE),
+            abort: Signal::TERM,
+        }
+    }
+}
+
 /// The stream to a program.
-pub(super) struct Running {
+///
+/// Dropping it ends the program, and nobody has to wait for that; no zombie stays.
+#[derive(Debug)]
+pub struct Running {
     pipes: Duplex,
+    abort: Signal,
     exit: Arc<Exit>,
     group: Arc<Group>,
     /// Dropping it tells the task that we left.
@@ -45,7 +99,9 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(mut child: Child, name: &str, options: &ExecOptions) -> io::Result<Self> {
+    /// The stream to `child`, whose standard input and output are pipes. If its standard error is
+    /// one too, its lines are passed on to ours with `name` in front.
+    pub fn new(mut child: Child, name: &str, conduct: Conduct) -> io::Result<Self> {
         let stdin = child.stdin.take().map(ChildStdin::into_owned_fd).transpose()?;
         let stdout = child.stdout.take().map(ChildStdout::into_owned_fd).transpose()?;
         let stderr = child
@@ -55,28 +111,34 @@ impl Running {
         let pid = child.id().and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
         let group = Arc::new(Group {
             leader: pid.ok_or_else(|| io::Error::other("the program has no process id"))?,
-            whole: !options.terminal,
+            whole: conduct.own_group,
             exited: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            closing: Notify::new(),
+            aborted: AtomicBool::new(false),
         });
-        let exit = Arc::new(Exit::new(name));
+        let exit = Arc::new(Exit::new((conduct.who)(name)));
         let (stay, left) = oneshot::channel();
-        let keeper = Keeper { child, group: group.clone(), grace: options.grace, done: false };
+        let keeper = Keeper { child, group: group.clone(), conduct, done: false };
         tokio::spawn(keeper.keep(exit.clone(), stderr, left));
         let peer = format!("{name} (pid {})", group.leader.as_raw_nonzero());
-        Ok(Self { pipes: Duplex::new(stdout, stdin, peer)?, exit, group, _left: stay })
+        let pipes = Duplex::new(stdout, stdin, peer)?;
+        Ok(Self { pipes, abort: conduct.abort, exit, group, _left: stay })
     }
 
     /// Its output has ended; whether cleanly, its exit says.
     fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.group.closed.store(true, Ordering::Release);
+        if !self.group.closed.swap(true, Ordering::AcqRel) {
+            self.group.closing.notify_one();
+        }
         self.exit.poll(cx)
     }
 }
 
 impl ByteStream for Running {
     fn abort(&mut self) {
-        self.group.signal(Signal::KILL);
+        self.group.aborted.store(true, Ordering::Release);
+        self.group.signal(self.abort);
     }
 
     fn peer(&self) -> Option<String> {
@@ -157,6 +219,10 @@ struct Group {
     exited: AtomicBool,
     /// Nobody holds its standard output any more.
     closed: AtomicBool,
+    /// Tells the keeper when that is so.
+    closing: Notify,
+    /// It was told that the stream is cut.
+    aborted: AtomicBool,
 }
 
 impl Group {
@@ -178,7 +244,7 @@ impl Group {
 struct Keeper {
     child: Child,
     group: Arc<Group>,
-    grace: Duration,
+    conduct: Conduct,
     done: bool,
 }
 
@@ -189,22 +255,34 @@ impl Keeper {
         stderr: Option<JoinHandle<()>>,
         mut left: oneshot::Receiver<()>,
     ) {
-        tokio::select! {
-            status = self.wait() => {
-                if let Some(stderr) = stderr {
-                    let _ = timeout(LAST_WORDS, stderr).await;
+        let group = self.group.clone();
+        let half_close = half_close(&group, self.conduct.half_close);
+        tokio::pin!(half_close);
+        loop {
+            tokio::select! {
+                status = self.wait() => {
+                    if let Some(stderr) = stderr {
+                        let _ = timeout(LAST_WORDS, stderr).await;
+                    }
+                    exit.set(status);
+                    let _ = left.await;
+                    break;
                 }
-                exit.set(status);
-                let _ = left.await;
+                () = &mut half_close, if !exit.is_half_closed() => exit.half_close(),
+                _ = &mut left => break,
             }
-            _ = &mut left => {}
         }
         // Its input has ended and its output leads nowhere.
-        for signal in [Signal::TERM, Signal::KILL] {
-            if timeout(self.grace, self.all_gone()).await.is_ok() {
+        let (grace, signals) = if group.aborted.load(Ordering::Acquire) {
+            (CUT, &[Signal::KILL][..])
+        } else {
+            (self.conduct.grace, &[Signal::TERM, Signal::KILL][..])
+        };
+        for &signal in signals {
+            if timeout(grace, self.all_gone()).await.is_ok() {
                 break;
             }
-            self.group.signal(signal);
+            group.signal(signal);
         }
         let _ = self.wait().await;
         self.done = true;
@@ -222,6 +300,17 @@ impl Keeper {
         while self.group.remains() && test_kill_process_group(self.group.leader).is_ok() {
             sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+/// Waits until the output of a program has ended, and it has had its time to exit.
+async fn half_close(group: &Group, patience: Option<Duration>) {
+    match patience {
+        Some(patience) => {
+            group.closing.notified().await;
+            sleep(patience).await;
+        }
+        None => std::future::pending().await,
     }
 }
 
