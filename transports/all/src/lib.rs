@@ -22,7 +22,9 @@ pub fn default_registry() -> Registry {
         .with(ipfi_pipe::Pty::new())
         .with(ipfi_pipe::Stdio::new())
         .with(ipfi_pipe::Unix::new());
-    #[cfg(feature = "serial")]
+    #[cfg(all(feature = "plugin", unix))]
+    let registry = registry.with_resolver(ipfi_plugin::Plugins::new());
+    #[cfg(all(feature = "serial", unix))]
     let registry = registry.with(ipfi_serial::Serial::new());
     #[cfg(feature = "tcp")]
     let registry = registry.with(ipfi_tcp::Tcp::new());

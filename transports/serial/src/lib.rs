@@ -20,6 +20,8 @@
 //! kind [`ConnectionReset`](std::io::ErrorKind::ConnectionReset) when the device is gone, and by
 //! then its descriptor is closed, so that the device can come back under the same name.
 
+#![cfg(unix)]
+
 mod drain;
 mod error;
 mod latency;

@@ -1,0 +1,15 @@
+//! Lines that come from another program.
+
+use std::fmt;
+
+/// The longest line that is read, in bytes, without its end.
+pub const MAX_LINE: usize = 4096;
+
+/// Text without control characters, which could play tricks with a terminal.
+pub(crate) struct Clean<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Clean<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().filter(|c| !c.is_control()).try_for_each(|c| fmt::Write::write_char(f, c))
+    }
+}
