@@ -1,0 +1,69 @@
+//! The plug-in, run as a program that knows nothing of it runs it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+use std::path::Path;
+
+use ipfi_plugin::Plugins;
+use ipfi_tcp::Tcp;
+use ipfi_transport::{Address, BoxStream, Listener, Registry, conformance::Suite};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// The plug-in's folder is the whole `PATH`.
+fn registry() -> Registry {
+    let folder = Path::new(env!("CARGO_BIN_EXE_ipfi-transport-rot13")).parent().unwrap();
+    Registry::new().with(Tcp::new()).with_resolver(Plugins::on(folder))
+}
+
+fn address(text: &str) -> Address {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn it_conforms() {
+    let registry = registry();
+    let listener = registry.listen(&address("rot13-listen:127.0.0.1:0")).await.unwrap();
+    let peer = address(&format!("rot13:{}", listener.local().unwrap()));
+    let listener = tokio::sync::Mutex::new(listener);
+    let connect = || async {
+        let mut listener = listener.lock().await;
+        let (accepted, dialled) = tokio::join!(listener.accept(), dial(&registry, &peer));
+        Ok((dialled, accepted?))
+    };
+    Suite::new().run(connect).await.unwrap();
+}
+
+/// Between two processes that listen there is a moment when none does.
+async fn dial(registry: &Registry, peer: &Address) -> BoxStream {
+    loop {
+        if let Ok(stream) = registry.dial(peer).await {
+            return stream;
+        }
+    }
+}
+
+#[tokio::test]
+async fn letters_are_turned_on_the_way() {
+    let registry = registry();
+    let mut listener: Box<dyn Listener> =
+        registry.listen(&address("tcp-listen:127.0.0.1:0")).await.unwrap();
+    let peer = address(&format!("rot13:{}", listener.local().unwrap()));
+    let (dialled, plain) = tokio::join!(registry.dial(&peer), listener.accept());
+    let (mut dialled, mut plain) = (dialled.unwrap(), plain.unwrap());
+    dialled.write_all(b"Hello, 13!").await.unwrap();
+    dialled.shutdown().await.unwrap();
+    let mut text = String::new();
+    plain.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "Uryyb, 13!");
+}
+
+#[tokio::test]
+async fn its_errors_arrive() {
+    let error = |text: &'static str| async move {
+        registry().open(&address(text)).await.err().unwrap().to_string()
+    };
+    assert_eq!(
+        error("rot13:nowhere").await,
+        error("tcp:nowhere").await.replace("tcp:", "rot13:").replace("`tcp`", "`rot13`")
+    );
+}
