@@ -11,6 +11,8 @@ pub const MAX_TEXT: usize = 1024;
 pub const MAX_NAME: usize = 255;
 /// The most streams and callbacks that one frame may carry.
 pub const MAX_HANDLES: usize = 64;
+/// Credit that a stream or callback in an item costs, in bytes.
+pub(crate) const HANDLE_COST: usize = 128;
 /// Messages up to this many bytes are queued as finished frames.
 pub(crate) const SMALL: usize = 2048;
 
@@ -140,7 +142,9 @@ impl Limits {
     #[must_use]
     pub fn worst_case(&self) -> usize {
         let limits = self.rounded();
-        limits.max_buffered.saturating_add(crate::connection::overhead(&limits))
+        // A large item grows by a quarter at a time.
+        let payloads = limits.max_buffered.saturating_add(limits.max_buffered / 4);
+        payloads.saturating_add(crate::connection::overhead(&limits))
     }
 }
 

@@ -466,7 +466,9 @@ impl Connection {
     ) -> Result<Sink, ProtocolError> {
         let key = self.call_of(number)?;
         let window = self.config.limits.message_window;
-        let mut received = self.register(handles)?;
+        let assembly = self.calls.get(key).and_then(|call| call.assembly.as_ref());
+        let before = assembly.map_or(0, |assembly| assembly.handles.len());
+        let mut received = self.register(handles, before)?;
         let Some(call) = self.calls.get_mut(key) else { return Ok(Sink::Skip) };
         if call.over {
             self.dispose_all(received, Code::CANCELLED);

@@ -216,11 +216,18 @@ impl Connection {
         handles.iter().map(raw).collect()
     }
 
-    /// Takes what came with a message.
+    /// Takes what came with a message in which there were `before` already.
     pub(super) fn register(
         &mut self,
         handles: &[RawHandle],
+        before: usize,
     ) -> Result<Vec<Received>, ProtocolError> {
+        // All of a message are alive at once, because nobody has heard of them yet.
+        let limits = &self.config.limits;
+        let max = limits.max_streams as usize + limits.max_callbacks as usize;
+        if before + handles.len() > max {
+            return Err(ProtocolError::BadNumber("more handles than there may be"));
+        }
         handles.iter().map(|handle| self.register_one(*handle)).collect()
     }
 

@@ -78,7 +78,7 @@ impl Outgoing {
     pub(super) fn cut(&mut self, frame: usize, max_frame: usize) -> (usize, Vec<Handle>, bool) {
         let left = self.bytes.len() - self.at;
         // A full list of handles, and whatever else may stand in front.
-        let handles = list(&self.handles, &mut self.listed);
+        let handles = list(&self.handles, &mut self.listed, usize::MAX);
         let frame = if handles.is_empty() { frame } else { frame.min(max_frame - 384) };
         let n = left.min(frame).min(usize::try_from(self.credit).unwrap_or(usize::MAX));
         self.first = false;
@@ -105,8 +105,8 @@ impl Outgoing {
 }
 
 /// Those of `handles` that go in the next frame.
-pub(super) fn list(handles: &[Handle], listed: &mut usize) -> Vec<Handle> {
-    let end = handles.len().min(*listed + crate::MAX_HANDLES);
+pub(super) fn list(handles: &[Handle], listed: &mut usize, room: usize) -> Vec<Handle> {
+    let end = handles.len().min(*listed + room.min(crate::MAX_HANDLES));
     let next = handles.get(*listed..end).unwrap_or_default().to_vec();
     *listed = end;
     next

@@ -318,17 +318,18 @@ pub(crate) fn overhead(limits: &Limits) -> usize {
     let callbacks = limits.max_callbacks as usize;
     let bindings = limits.max_bindings as usize;
     let call = GROWTH * (size_of::<serving::InCall>() + 2 * size_of::<Event>())
-        + size_of::<message::Assembly>()
+        + size_of::<serving::Receiving>()
         + size_of::<message::Outgoing>()
         + GROWTH * (SMALL + 32)
         + MAX_NAME
-        + 128; // timers
+        + 256; // timers
     let stream = GROWTH
         * (size_of::<streams::Stream>()
             + size_of::<Option<streams::Stream>>()
             + size_of::<streams::Their>()
             + 2 * size_of::<Event>())
-        + GROWTH * size_of::<crate::Items>();
+        + GROWTH * size_of::<crate::Items>()
+        + reading::STEP;
     let callback = GROWTH * (size_of::<handles::Import>() + size_of::<crate::Received>());
     let binding = GROWTH * size_of::<Event>() + MAX_NAME;
     calls * call

@@ -6,16 +6,22 @@ use super::outbox::Mark;
 use super::streams::{Announce, Consumer, Stream};
 use crate::event::{Items, Read};
 use crate::frame::{RawHandle, StreamRef, kind};
+use crate::limits::HANDLE_COST;
 use crate::limits::SMALL;
 use crate::table::Key;
 use crate::{Code, Event, Instant, ProtocolError, StreamId, varint};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// The credit that an ITEM frame costs: what it makes the consumer hold, and never nothing.
+pub(super) fn item_cost(payload: usize, handles: usize) -> usize {
+    payload + 1 + handles * HANDLE_COST
+}
+
 /// Batches are put together up to this many bytes.
 const BATCH: usize = 64 * 1024;
 /// How a batch grows when more is appended.
-const STEP: usize = 4096;
+pub(super) const STEP: usize = 4096;
 
 impl Connection {
     fn consumer_mut(&mut self, key: Key) -> Option<&mut Consumer> {
@@ -193,9 +199,10 @@ impl Connection {
         len: usize,
     ) -> Result<Sink, ProtocolError> {
         let key = self.find_stream(stream)?;
-        let handles = self.register(handles)?;
-        // A byte for the frame, so that items of no size cost something.
-        self.start_partial(key, true, len + 1)?;
+        let partial = self.consumer_mut(key).and_then(|consumer| consumer.partial.as_ref());
+        let before = partial.map_or(0, |partial| partial.handles.len());
+        let handles = self.register(handles, before)?;
+        self.start_partial(key, true, item_cost(len, handles.len()))?;
         match self.consumer_mut(key).and_then(|consumer| consumer.partial.as_mut()) {
             Some(partial) => partial.handles.extend(handles),
             None => self.dispose_all(handles, Code::CANCELLED),

@@ -3,10 +3,11 @@
 use super::Connection;
 use super::message::list;
 use super::outbox::{Mark, Source};
+use super::reading::item_cost;
 use super::streams::{Announce, Chunk, Producer, Stream};
 use crate::event::Handle;
 use crate::frame::{self, StreamRef, kind};
-use crate::limits::SMALL;
+use crate::limits::{HANDLE_COST, SMALL};
 use crate::table::Key;
 use crate::{Code, Event, Instant, MAX_TEXT, Priority, ProtocolError, SendError, StreamId};
 use alloc::string::String;
@@ -222,14 +223,14 @@ impl Connection {
             frame::put_items(wire, chunk.bytes.len(), &mut self.out.stage);
             return Some(chunk.bytes.len());
         }
-        // One byte for the frame itself, so that items of no size cost something.
-        let room = usize::try_from(producer.credit - 1).unwrap_or(usize::MAX);
-        let handles = list(&chunk.handles, &mut chunk.listed);
+        let credit = usize::try_from(producer.credit).unwrap_or(usize::MAX);
+        let handles = list(&chunk.handles, &mut chunk.listed, (credit - 1) / HANDLE_COST);
+        let room = credit - item_cost(0, handles.len());
         let cut = if handles.is_empty() { frame_size } else { frame_size.min(max_frame - 384) };
         let left = chunk.bytes.len() - chunk.at;
         let n = left.min(cut).min(room);
         chunk.last = n == left && chunk.listed == chunk.handles.len();
-        producer.credit -= n as u64 + 1;
+        producer.credit -= item_cost(n, handles.len()) as u64;
         let more = !chunk.last;
         let handles = self.raw_handles(&handles);
         let stage = &mut self.out.stage;
@@ -263,8 +264,13 @@ impl Connection {
 
     /// The peer's hello came: more credit for what exists.
     pub(super) fn raise_streams(&mut self, window: u64) {
+        let max = self.peer.max_message;
         for key in self.streams.keys() {
             self.add_credit(key, window);
+            let producer = self.streams.get(key).and_then(Stream::producer);
+            if producer.is_some_and(|producer| producer.queue.iter().any(|c| c.bytes.len() > max)) {
+                self.reset(StreamId(key), Code::TOO_LARGE, "");
+            }
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) enum InState {
 }
 
 #[derive(Debug)]
-pub(super) struct Receiving {
+pub(crate) struct Receiving {
     called: Called,
     pub(super) assembly: Assembly,
     /// When the first byte came.
@@ -174,7 +174,7 @@ impl Connection {
     ) -> Result<Sink, ProtocolError> {
         let Open { call: number, target, priority, more, deadline, total, handles } = open;
         let key = self.accept(number, priority)?;
-        let handles = self.register(&handles)?;
+        let handles = self.register(&handles, 0)?;
         let called = match target {
             RawTarget::Procedure(number) => Called::Procedure(number),
             RawTarget::Named { name, fingerprint } => Called::Named { name, fingerprint },
@@ -214,7 +214,12 @@ impl Connection {
         more: bool,
         handles: &[RawHandle],
     ) -> Result<Sink, ProtocolError> {
-        let handles = self.register(handles)?;
+        let before = self
+            .incoming
+            .get_mut(number as usize)
+            .and_then(InCall::assembly_mut)
+            .map_or(0, |assembly| assembly.handles.len());
+        let handles = self.register(handles, before)?;
         let Some(call) = self.incoming.get_mut(number as usize) else {
             return Err(ProtocolError::BadNumber("arguments of a call that is not open"));
         };
@@ -532,14 +537,21 @@ impl Connection {
         Ok(())
     }
 
-    /// The peer's hello came: what was sent under the smallest limits may go on.
+    /// The peer's hello came: what was sent under the smallest limits may go on, unless it turns
+    /// out to be too large.
     pub(super) fn raise_credit(&mut self, before: &crate::PeerLimits) {
+        let max = self.peer.max_message as u64;
         let window = (self.peer.message_window - before.message_window) as u64;
         for key in self.calls.keys() {
-            if let Some(out) = self.calls.get_mut(key).and_then(|call| call.out.as_mut()) {
-                out.credit += window;
+            let Some(out) = self.calls.get_mut(key).and_then(|call| call.out.as_mut()) else {
+                continue;
+            };
+            out.credit += window;
+            if out.sent + out.rest().len() as u64 > max {
+                self.give_up_call(key, Code::TOO_LARGE, Started::No);
+            } else {
+                self.requeue_call(key);
             }
-            self.requeue_call(key);
         }
         self.raise_streams((self.peer.stream_window - before.stream_window) as u64);
         self.launch();

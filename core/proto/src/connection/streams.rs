@@ -2,6 +2,7 @@
 
 use super::Connection;
 use super::outbox::{Mark, Source};
+use super::reading::item_cost;
 use crate::event::{Direction, Handle, Items, Received};
 use crate::frame::StreamRef;
 use crate::table::{Key, at_mut};
@@ -167,7 +168,10 @@ impl Producer {
 
     pub(super) fn is_ready(&self) -> bool {
         match self.queue.front() {
-            Some(chunk) if chunk.single => self.credit > 0,
+            Some(chunk) if chunk.single => {
+                let handles = usize::from(chunk.listed < chunk.handles.len());
+                self.credit >= item_cost(0, handles) as u64
+            }
             Some(_) => true,
             None => self.end.is_some() && !self.ended,
         }
