@@ -80,10 +80,6 @@ impl Budget {
         self.used
     }
 
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
-    }
-
     /// Says whether `bytes` more may be held, and if so counts them.
     #[inline]
     #[must_use]

@@ -43,8 +43,9 @@ pub struct Limits {
     pub message_window: usize,
     /// All payloads held for this peer, in bytes: arguments until they are released, results until
     /// they are polled, items until they are consumed, answers until they are sent. Not announced:
-    /// a call that finds no room is refused as [`Code::OVERLOADED`](crate::Code::OVERLOADED). At least `max_message`;
-    /// default 32 MiB.
+    /// a call that finds no room is refused as [`Code::OVERLOADED`](crate::Code::OVERLOADED). At least
+    /// twice `max_message`, of which one is kept free for a message that is under way, so that it
+    /// can always be finished; default 32 MiB.
     pub max_buffered: usize,
     /// Calls that the peer may have open at once; announced; 8 to 131,072; default 256.
     pub max_calls: u32,
@@ -123,7 +124,7 @@ impl Limits {
             max_frame: announced.max_frame,
             max_message: announced.max_message,
             message_window: announced.message_window,
-            max_buffered: self.max_buffered.max(announced.max_message),
+            max_buffered: self.max_buffered.max(2 * announced.max_message),
             max_calls: announced.max_calls,
             max_streams: announced.max_streams,
             stream_window: announced.stream_window,

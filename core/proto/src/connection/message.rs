@@ -168,7 +168,8 @@ impl Assembly {
         if len > self.bytes.capacity() {
             let wanted = len.max((self.bytes.capacity() * 2).min(len + left)).min(max_message);
             let more = wanted.saturating_sub(self.charged);
-            let headroom = if self.admitted { 0 } else { headroom(budget, max_message) };
+            // What is not admitted leaves room for one message that is.
+            let headroom = if self.admitted { 0 } else { max_message };
             if more > 0 && budget.charge_leaving(more, headroom).is_err() {
                 return Ok(Piece::Refused(Code::OVERLOADED));
             }
@@ -189,11 +190,6 @@ impl Assembly {
         self.starving |= needs;
         needs
     }
-}
-
-/// What messages that were not admitted must leave for one that is.
-fn headroom(budget: &Budget, max_message: usize) -> usize {
-    max_message.min(budget.limit() / 2)
 }
 
 impl Connection {

@@ -224,7 +224,7 @@ impl Connection {
         if consumer.stopped || consumer.dropped {
             return Ok(());
         }
-        if !self.budget.charge(cost) {
+        if self.budget.charge_leaving(cost, self.config.limits.max_message).is_err() {
             self.fail_reader(key, Code::OVERLOADED);
             return Ok(());
         }

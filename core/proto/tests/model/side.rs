@@ -1,64 +1,54 @@
-//! Two engines on a simulated clock, and whatever an application may do on both sides, at random.
-//! Whatever happens, each handle resolves exactly once, items arrive in order, no credit is lost,
-//! and nothing is left over.
-#![allow(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    clippy::too_many_lines,
-    reason = "helpers of a test"
-)]
+//! One side: an engine, and what its application believes.
 
-mod common;
-
-use common::random::{Random, seed};
+use crate::common::random::Random;
 use ipfi_proto::{
     CallError, CallId, CallOptions, CallbackId, Code, Config, Connection, Direction, Event,
-    Failure, Handle, IncomingId, Instant, Items, Limits, Priority, Read, Received,
-    RemoteCallbackId, SendError, Started, StreamId, Target,
+    Failure, Handle, IncomingId, Instant, Items, Priority, Read, Received, RemoteCallbackId,
+    SendError, Started, StreamId, Target,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What both sides know of a stream, by the number in its items.
 #[derive(Default)]
-struct Truth {
-    sent: u32,
-    got: u32,
-    finished: bool,
-    reset: bool,
-    stopped: bool,
+pub(crate) struct Truth {
+    pub(crate) sent: u32,
+    pub(crate) got: u32,
+    pub(crate) finished: bool,
+    pub(crate) reset: bool,
+    pub(crate) stopped: bool,
 }
 
 #[derive(Default)]
-struct World {
+pub(crate) struct World {
     streams: BTreeMap<u32, Truth>,
-    next: u32,
+    pub(crate) next: u32,
 }
 
-struct Side {
-    name: &'static str,
-    conn: Connection,
-    targets: Vec<Target>,
-    calls: BTreeSet<CallId>,
-    unfinished: BTreeSet<CallId>,
-    incoming: BTreeSet<IncomingId>,
+pub(crate) struct Side {
+    pub(crate) name: &'static str,
+    pub(crate) conn: Connection,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) calls: BTreeSet<CallId>,
+    pub(crate) unfinished: BTreeSet<CallId>,
+    pub(crate) incoming: BTreeSet<IncomingId>,
     /// Streams on which this side sends, and under which number.
-    senders: BTreeMap<StreamId, u32>,
+    pub(crate) senders: BTreeMap<StreamId, u32>,
     /// Those that were ended here: one more event is to come.
-    ended: BTreeSet<StreamId>,
-    blocked: BTreeSet<StreamId>,
+    pub(crate) ended: BTreeSet<StreamId>,
+    pub(crate) blocked: BTreeSet<StreamId>,
     /// Ended or stopped here.
-    given_up: BTreeSet<StreamId>,
+    pub(crate) given_up: BTreeSet<StreamId>,
     /// And from which it reads; the number is known from the first item on.
-    receivers: BTreeMap<StreamId, Option<u32>>,
+    pub(crate) receivers: BTreeMap<StreamId, Option<u32>>,
     held: Vec<(StreamId, usize)>,
-    callbacks: BTreeSet<CallbackId>,
-    remote: Vec<RemoteCallbackId>,
-    closed: bool,
+    pub(crate) callbacks: BTreeSet<CallbackId>,
+    pub(crate) remote: Vec<RemoteCallbackId>,
+    pub(crate) closed: bool,
 }
 
 impl Side {
-    fn new(name: &'static str, config: Config, now: Instant) -> Self {
+    pub(crate) fn new(name: &'static str, config: Config, now: Instant) -> Self {
         Self {
             name,
             conn: Connection::new(config, now),
@@ -78,7 +68,7 @@ impl Side {
         }
     }
 
-    fn make_handles(&mut self, random: &mut Random, world: &mut World) -> Vec<Handle> {
+    pub(crate) fn make_handles(&mut self, random: &mut Random, world: &mut World) -> Vec<Handle> {
         let mut handles = Vec::new();
         while random.one_in(3) && handles.len() < 100 {
             match random.below(3) {
@@ -106,7 +96,12 @@ impl Side {
         handles
     }
 
-    fn got_handles(&mut self, random: &mut Random, world: &mut World, handles: Vec<Received>) {
+    pub(crate) fn got_handles(
+        &mut self,
+        random: &mut Random,
+        world: &mut World,
+        handles: Vec<Received>,
+    ) {
         for handle in handles {
             if random.one_in(8) {
                 if let Received::Receiver(stream) | Received::Sender(stream) = handle {
@@ -136,7 +131,7 @@ impl Side {
         }
     }
 
-    fn take_items(
+    pub(crate) fn take_items(
         &mut self,
         random: &mut Random,
         world: &mut World,
@@ -166,7 +161,12 @@ impl Side {
         }
     }
 
-    fn read(&mut self, random: &mut Random, world: &mut World, stream: StreamId) -> bool {
+    pub(crate) fn read(
+        &mut self,
+        random: &mut Random,
+        world: &mut World,
+        stream: StreamId,
+    ) -> bool {
         match self.conn.read(stream) {
             Read::Items(items) => {
                 self.take_items(random, world, stream, items);
@@ -189,7 +189,7 @@ impl Side {
         }
     }
 
-    fn poll(&mut self, random: &mut Random, world: &mut World) {
+    pub(crate) fn poll(&mut self, random: &mut Random, world: &mut World) {
         while let Some(event) = self.conn.poll_event() {
             assert!(!self.closed, "{}: {event:?} after the end", self.name);
             match event {
@@ -245,7 +245,7 @@ impl Side {
         }
     }
 
-    fn open_call(&mut self, random: &mut Random, world: &mut World, now: Instant) {
+    pub(crate) fn open_call(&mut self, random: &mut Random, world: &mut World, now: Instant) {
         let target = if random.one_in(3)
             && let Some(callback) = random.pick(&self.remote)
         {
@@ -283,7 +283,7 @@ impl Side {
         }
     }
 
-    fn send(&mut self, random: &mut Random, world: &mut World, stream: StreamId) {
+    pub(crate) fn send(&mut self, random: &mut Random, world: &mut World, stream: StreamId) {
         let tag = self.senders[&stream];
         let truth = world.streams.entry(tag).or_default();
         let mut item = Vec::new();
@@ -329,7 +329,7 @@ impl Side {
     }
 
     /// Something that an application may do.
-    fn act(&mut self, random: &mut Random, world: &mut World, now: Instant) {
+    pub(crate) fn act(&mut self, random: &mut Random, world: &mut World, now: Instant) {
         let senders: Vec<_> = self.senders.keys().copied().collect();
         let receivers: Vec<_> = self.receivers.keys().copied().collect();
         let incoming: Vec<_> = self.incoming.iter().copied().collect();
@@ -434,7 +434,7 @@ impl Side {
     }
 
     /// Ends everything, as an application does that wants to go.
-    fn wind_up(&mut self, random: &mut Random, world: &mut World) {
+    pub(crate) fn wind_up(&mut self, random: &mut Random, world: &mut World) {
         for call in std::mem::take(&mut self.incoming) {
             self.conn.fail(call, &Failure::new(Code::FAILED, Started::Yes));
         }
@@ -460,165 +460,5 @@ impl Side {
         for callback in std::mem::take(&mut self.remote) {
             self.conn.release_callback(callback);
         }
-    }
-}
-
-fn limits(random: &mut Random) -> Limits {
-    Limits {
-        max_frame: 1024 << random.below(5),
-        max_message: 16 << 10,
-        message_window: 4096 << random.below(3),
-        max_buffered: (16 << 10) << random.below(6),
-        max_calls: 8 << random.below(3),
-        max_streams: 8 << random.below(3),
-        stream_window: 1024 << random.below(4),
-        max_callbacks: 8 << random.below(2),
-        max_bindings: 8,
-        resets: 1_000_000,
-        empty_frames: 1_000_000,
-        ..Limits::default()
-    }
-}
-
-struct Model {
-    random: Random,
-    world: World,
-    now: Instant,
-    a: Side,
-    b: Side,
-}
-
-impl Model {
-    fn new(seed: u64) -> Self {
-        let mut random = Random::new(seed);
-        let now = Instant::from_micros(0);
-        let a = Config::default().with_limits(limits(&mut random));
-        let b = Config::default().with_limits(limits(&mut random));
-        let (a, b) = (Side::new("a", a, now), Side::new("b", b, now));
-        Self { random, world: World::default(), now, a, b }
-    }
-
-    fn carry(&mut self, max: usize) -> usize {
-        let mut buffer = [0; 4096];
-        let mut moved = 0;
-        for to_b in [true, false] {
-            let (from, to) =
-                if to_b { (&mut self.a, &mut self.b) } else { (&mut self.b, &mut self.a) };
-            let n = from.conn.poll_transmit(self.now, &mut buffer[..max]);
-            let split = self.random.below(n + 1);
-            to.conn.receive(self.now, &buffer[..split]).unwrap();
-            to.conn.receive(self.now, &buffer[split..n]).unwrap();
-            moved += n;
-        }
-        self.poll();
-        moved
-    }
-
-    fn poll(&mut self) {
-        self.a.poll(&mut self.random, &mut self.world);
-        self.b.poll(&mut self.random, &mut self.world);
-        for side in [&self.a, &self.b] {
-            let (stats, limits) = (side.conn.stats(), side.conn.limits());
-            assert!(stats.buffered <= limits.max_buffered, "{stats:?}");
-            assert!(stats.incoming_calls <= limits.max_calls as usize);
-        }
-    }
-
-    fn run(&mut self, operations: usize) {
-        for _ in 0..operations {
-            let side = if self.random.one_in(2) { &mut self.a } else { &mut self.b };
-            side.act(&mut self.random, &mut self.world, self.now);
-            if self.random.one_in(3) {
-                let max = 1 + self.random.size(4095);
-                self.carry(max);
-            }
-            self.now = self.now + Duration::from_micros(self.random.next() % 2000);
-            if self.random.one_in(50) {
-                self.a.conn.handle_timeout(self.now);
-                self.b.conn.handle_timeout(self.now);
-                self.poll();
-            }
-        }
-    }
-
-    /// Everything that is open comes to its end, and nothing is left.
-    fn quiesce(&mut self) {
-        for round in 0.. {
-            assert!(
-                round < 10_000,
-                "never ends: {:?} {:?}",
-                self.a.conn.stats(),
-                self.b.conn.stats()
-            );
-            while self.carry(4096) > 0 {}
-            if self.a.conn.is_idle()
-                && self.b.conn.is_idle()
-                && (self.a.closed || self.a.callbacks.is_empty())
-                && (self.b.closed || self.b.callbacks.is_empty())
-            {
-                break;
-            }
-            self.a.wind_up(&mut self.random, &mut self.world);
-            self.b.wind_up(&mut self.random, &mut self.world);
-        }
-        for side in [&self.a, &self.b] {
-            assert_eq!(side.conn.stats().buffered, 0, "{}", side.name);
-            assert_eq!(side.calls, BTreeSet::new(), "{}", side.name);
-            if side.closed {
-                continue;
-            }
-            assert_eq!(side.senders, BTreeMap::new(), "{}", side.name);
-            assert_eq!(side.receivers, BTreeMap::new(), "{}", side.name);
-        }
-    }
-
-    /// One of the ways in which a wire ends.
-    fn end(&mut self) {
-        match self.random.below(4) {
-            0 => {
-                self.a.conn.close(self.now, None);
-                if self.random.one_in(2) {
-                    self.b.conn.close(self.now, None);
-                }
-                self.run(200);
-                self.quiesce();
-            }
-            1 => self.a.conn.abort(Code(300), "enough"),
-            2 => {
-                self.a.conn.receive_end();
-                self.b.conn.receive_end();
-            }
-            _ => {
-                let garbage: Vec<u8> =
-                    (0..3000).map(|_| self.random.next().to_le_bytes()[0]).collect();
-                let _ = self.a.conn.receive(self.now, &garbage);
-                self.a.conn.abort(Code(301), "after garbage");
-            }
-        }
-        while self.carry(4096) > 0 {}
-        for side in [&mut self.a, &mut self.b] {
-            assert!(side.closed, "{} is open", side.name);
-            assert_eq!(side.conn.stats().buffered, 0, "{}", side.name);
-            assert_eq!(side.conn.poll_timeout(), None);
-        }
-    }
-}
-
-#[test]
-fn whatever_happens_everything_ends_once() {
-    let operations: usize =
-        std::env::var("IPFI_OPERATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
-    let start = seed();
-    let each = 2000;
-    for seed in start..start + (operations / each) as u64 {
-        // Printed when the test fails.
-        println!("IPFI_SEED={seed} IPFI_OPERATIONS={each}");
-        let mut model = Model::new(seed);
-        model.run(each / 2);
-        if model.random.one_in(2) {
-            model.quiesce();
-        }
-        model.run(each / 2);
-        model.end();
     }
 }
