@@ -15,7 +15,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd},
 };
 
-use crate::descriptor::Fd;
+use crate::{descriptor::Fd, writer::Writer};
 
 /// One direction.
 #[derive(Debug)]
@@ -23,8 +23,10 @@ pub(crate) enum Half {
     /// The kernel says when it is ready.
     Polled(AsyncFd<Fd>),
     /// A regular file, or a device such as `/dev/null`, for which there is no such thing as
-    /// ready: a thread reads and writes it.
-    Blocking(File),
+    /// ready: a thread reads it.
+    Reading(File),
+    /// The same, written by a thread.
+    Writing(Writer),
 }
 
 impl Half {
@@ -38,7 +40,10 @@ impl Half {
             Err((fd, error)) if error.kind() == io::ErrorKind::PermissionDenied => {
                 // epoll_ctl(2): EPERM means that the file cannot be polled.
                 let file = std::fs::File::from(fd.as_fd().try_clone_to_owned()?);
-                Ok(Self::Blocking(File::from_std(file)))
+                Ok(match direction {
+                    Direction::Read => Self::Reading(File::from_std(file)),
+                    Direction::Write => Self::Writing(Writer::new(file)),
+                })
             }
             Err((_, error)) => Err(error),
         }
@@ -63,7 +68,8 @@ impl Half {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let fd = match self {
             Self::Polled(fd) => fd,
-            Self::Blocking(file) => return Pin::new(file).poll_read(cx, buf),
+            Self::Reading(file) => return Pin::new(file).poll_read(cx, buf),
+            Self::Writing(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         };
         loop {
             let mut guard = ready!(fd.poll_read_ready(cx))?;
@@ -83,7 +89,8 @@ impl Half {
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let fd = match self {
             Self::Polled(fd) => fd,
-            Self::Blocking(file) => return Pin::new(file).poll_write(cx, buf),
+            Self::Writing(writer) => return writer.poll_write(cx, buf),
+            Self::Reading(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         };
         loop {
             let mut guard = ready!(fd.poll_write_ready(cx))?;
@@ -180,7 +187,7 @@ impl Descriptors for Duplex {
         };
         match self.half(direction)? {
             Half::Polled(fd) => fd.try_io(interest, |fd| f(fd.as_fd())),
-            Half::Blocking(_) => Err(io::ErrorKind::Unsupported.into()),
+            Half::Reading(_) | Half::Writing(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -226,8 +233,8 @@ impl AsyncWrite for Duplex {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.write {
-            Some(Half::Blocking(file)) => Pin::new(file).poll_flush(cx),
-            Some(Half::Polled(_)) | None => Poll::Ready(Ok(())),
+            Some(Half::Writing(writer)) => writer.poll_flush(cx),
+            Some(Half::Polled(_) | Half::Reading(_)) | None => Poll::Ready(Ok(())),
         }
     }
 

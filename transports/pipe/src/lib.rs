@@ -30,6 +30,7 @@ mod pipe;
 mod pty;
 mod stdio;
 mod unix;
+mod writer;
 
 pub use exec::{Exec, ExecOptions, Stderr};
 pub use file::{Access, File, FileOptions};
