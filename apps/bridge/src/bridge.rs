@@ -10,7 +10,7 @@ use crate::{
     log,
     port::Port,
     queue::{Sender, queue},
-    relay::Patience,
+    relay::Manner,
     session,
     settings::{OnLoss, Settings},
     signals::Stop,
@@ -150,8 +150,9 @@ impl Bridge {
         }
     }
 
-    pub(crate) fn patience(&self) -> Patience {
-        Patience { linger: self.settings.linger, idle: self.settings.idle }
+    pub(crate) fn manner(&self) -> Manner {
+        let Settings { linger, idle, no_splice, .. } = self.settings;
+        Manner { linger, idle, splices: !no_splice }
     }
 
     /// What stands before log lines when there are many bridges.

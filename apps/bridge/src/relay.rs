@@ -48,13 +48,14 @@ pub(crate) enum Verdict {
     Cut(End, io::Error),
 }
 
-/// How patient a relay is. Zero is for ever.
+/// How patient a relay is (zero is for ever), and whether it may splice.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct Manner {
     /// After one direction has ended.
     pub(crate) linger: Duration,
     /// While both are open.
     pub(crate) idle: Duration,
+    pub(crate) splices: bool,
 }
 
 /// Relays both ways until both directions have ended or one stream is cut.
@@ -63,19 +64,19 @@ pub(crate) struct Patience {
 pub(crate) async fn relay(
     a: &mut BoxStream,
     b: &mut BoxStream,
-    patience: Patience,
+    manner: Manner,
     counters: (&AtomicU64, &AtomicU64),
     stop: &mut Stop,
 ) -> Verdict {
-    let mut there = Way::new(counters.0);
-    let mut back = Way::new(counters.1);
+    let mut there = Way::new(counters.0, manner.splices);
+    let mut back = Way::new(counters.1, manner.splices);
     let mut last = Instant::now();
     let mut stopping = false;
     let verdict = loop {
         let limit = match there.done || back.done {
             _ if stopping => DRAIN,
-            true => patience.linger,
-            false => patience.idle,
+            true => manner.linger,
+            false => manner.idle,
         };
         let progress = std::future::poll_fn(|cx| poll(cx, a, b, &mut there, &mut back));
         tokio::select! {
@@ -149,6 +150,8 @@ struct Way<'a> {
     at: usize,
     /// How many reads in a row filled the buffer.
     full_reads: u32,
+    /// Whether bulk is worth a try with splice.
+    splices: bool,
     #[cfg(target_os = "linux")]
     splice: Option<Splice>,
     unflushed: bool,
@@ -163,11 +166,12 @@ struct Way<'a> {
 const BULK: u32 = 2;
 
 impl<'a> Way<'a> {
-    fn new(counter: &'a AtomicU64) -> Self {
+    fn new(counter: &'a AtomicU64, splices: bool) -> Self {
         Self {
             held: Vec::new(),
             at: 0,
             full_reads: 0,
+            splices,
             #[cfg(target_os = "linux")]
             splice: None,
             unflushed: false,
@@ -203,7 +207,7 @@ impl<'a> Way<'a> {
                     }
                     Err(crate::splice::Stuck::Unsupported(held)) => {
                         self.splice = None;
-                        self.full_reads = 0;
+                        self.splices = false;
                         self.held = held;
                         continue;
                     }
@@ -222,10 +226,10 @@ impl<'a> Way<'a> {
                 return Poll::Ready(Ok(()));
             }
             #[cfg(target_os = "linux")]
-            if self.full_reads >= BULK {
+            if self.splices && self.full_reads >= BULK {
                 self.splice = Splice::new(&**from, &**to);
-                self.full_reads = 0;
-                if self.splice.is_some() {
+                self.splices = self.splice.is_some();
+                if self.splices {
                     continue;
                 }
             }

@@ -195,7 +195,7 @@ async fn run(bridge: &Bridge, mut a: BoxStream, mut b: BoxStream, mut stop: Stop
     add(&stats.peers, 1);
     let _active = Counted::new(&stats.active);
     let counters = (&stats.a_to_b, &stats.b_to_a);
-    let verdict = relay(&mut a, &mut b, bridge.patience(), counters, &mut stop).await;
+    let verdict = relay(&mut a, &mut b, bridge.manner(), counters, &mut stop).await;
     if matches!(verdict, Verdict::Cut(..)) {
         add(&stats.cut, 1);
     }

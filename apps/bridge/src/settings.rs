@@ -77,6 +77,10 @@ pub(crate) struct Settings {
     #[arg(long, default_value_t = 1024, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_peers: usize,
 
+    /// Copies bytes where the kernel could pass them on itself (splice)
+    #[arg(long)]
+    pub(crate) no_splice: bool,
+
     /// Shows what passes as a hex dump; `-` is standard error
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<String>,
@@ -92,6 +96,7 @@ impl Default for Settings {
             idle: Duration::ZERO,
             once: false,
             max_peers: 1024,
+            no_splice: false,
             trace: None,
         }
     }
