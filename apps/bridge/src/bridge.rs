@@ -57,12 +57,12 @@ impl Bridge {
                 Running::Meet(a, b)
             }
             (true, false) if self.b.properties.exclusive => {
-                let listener = self.listen(&self.a).await?;
-                Running::Hub(listener, self.first(&self.b).await?, Facing::B)
+                let device = self.first(&self.b).await?;
+                Running::Hub(self.listen(&self.a).await?, device, Facing::B)
             }
             (false, true) if self.a.properties.exclusive => {
-                let listener = self.listen(&self.b).await?;
-                Running::Hub(listener, self.first(&self.a).await?, Facing::A)
+                let device = self.first(&self.a).await?;
+                Running::Hub(self.listen(&self.b).await?, device, Facing::A)
             }
             (true, false) => Running::Serve(self.listen(&self.a).await?, Facing::B),
             (false, true) => Running::Serve(self.listen(&self.b).await?, Facing::A),
@@ -214,8 +214,12 @@ impl crate::port::Outlet for Straight {
         }
     }
 
-    fn end(&mut self) {
-        self.0 = None;
+    fn end(&mut self, cut: bool) {
+        if let Some(sender) = self.0.take()
+            && cut
+        {
+            sender.cut();
+        }
     }
 }
 

@@ -37,7 +37,10 @@ pub(crate) struct Hub {
 #[derive(Default)]
 pub(crate) struct Peers {
     table: Mutex<BTreeMap<u64, Seat>>,
+    /// Somebody came.
     changed: Notify,
+    /// Somebody has finished sending.
+    pub(crate) finished: Notify,
 }
 
 /// What the hub knows of a peer.
@@ -81,11 +84,7 @@ impl Hub {
             }
         };
         drop(listener);
-        // The one end is over: the peers hear the end of it, or that it was cut.
-        if result.is_err() {
-            self.peers.with(|table| table.values().for_each(|seat| seat.signal.cut()));
-        }
-        self.peers.with(BTreeMap::clear);
+        self.peers.with(BTreeMap::clear); // Whoever came after the port ended hears the end too.
         while sessions.join_next().await.is_some() {}
         result
     }
@@ -129,26 +128,34 @@ impl Hub {
                         self.peers.with(|table| table.remove(&id));
                     }
                 }
+                () = self.peers.finished.notified() => {
+                    if !waiting.is_empty() {
+                        self.make_room();
+                    }
+                }
                 () = stop.requested() => break,
             }
         }
+    }
+
+    /// A peer that has finished sending only waits for an answer; it gives way. True if all do.
+    fn make_room(&self) -> bool {
+        self.peers.with(|table| {
+            table.values().all(|seat| {
+                let has_finished = seat.signal.has_finished();
+                if has_finished {
+                    seat.signal.give_way();
+                }
+                has_finished
+            })
+        })
     }
 
     /// Decides what a newcomer gets.
     fn admit(&self, stream: BoxStream, waiting: &mut VecDeque<BoxStream>, free: bool) {
         let bridge = &self.bridge;
         let policy = bridge.settings.on_busy;
-        // A peer that has finished sending only waits for an answer; it gives way.
-        let gives_way = policy != OnBusy::Share
-            && self.peers.with(|table| {
-                table.values().all(|seat| {
-                    let has_finished = seat.signal.has_finished();
-                    if has_finished {
-                        seat.signal.give_way();
-                    }
-                    has_finished
-                })
-            });
+        let gives_way = policy != OnBusy::Share && self.make_room();
         let room = waiting.len() < MAX_WAITING;
         let takes = match policy {
             _ if free || gives_way => room,
@@ -191,6 +198,7 @@ impl Hub {
         let peer = Peer {
             bridge: self.bridge.clone(),
             far: self.facing,
+            peers: self.peers.clone(),
             signal: signal.clone(),
             name: name.clone(),
         };
@@ -221,6 +229,10 @@ impl Outlet for Broadcast {
             let mut somebody_came = std::pin::pin!(somebody_came);
             somebody_came.as_mut().enable();
             if settings.on_busy == OnBusy::Share {
+                if self.is_anybody_full() {
+                    // Peers that have had no turn since are not slow yet.
+                    tokio::task::yield_now().await;
+                }
                 if self.share(&chunk) {
                     return;
                 }
@@ -240,12 +252,19 @@ impl Outlet for Broadcast {
         }
     }
 
-    fn end(&mut self) {
-        self.peers.with(BTreeMap::clear);
+    fn end(&mut self, cut: bool) {
+        self.peers.with(|table| {
+            table.values().filter(|_| cut).for_each(|seat| seat.queue.cut());
+            table.clear();
+        });
     }
 }
 
 impl Broadcast {
+    fn is_anybody_full(&self) -> bool {
+        self.peers.with(|table| table.values().any(|seat| !seat.queue.has_room()))
+    }
+
     /// Hands a chunk to everybody; whoever has no room for it must leave. False if nobody is
     /// there.
     fn share(&self, chunk: &Bytes) -> bool {

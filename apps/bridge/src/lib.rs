@@ -50,7 +50,7 @@ pub fn main(registry: &Registry) -> ExitCode {
             if exit::is_broken_pipe(&error) {
                 return Exit::Finished.into(); // Whoever reads our output has seen enough.
             }
-            log::error(&format!("{error:#}"));
+            log::error(&error.to_string());
             exit::of(&error).into()
         }
     }

@@ -14,6 +14,7 @@ use tokio::{sync::Notify, time::sleep};
 
 use crate::{
     bridge::{Bridge, Facing},
+    hub::Peers,
     log,
     port::{Shared, until_silent},
     queue::{Receiver, Sender},
@@ -53,6 +54,7 @@ pub(crate) struct Peer {
     pub(crate) bridge: Arc<Bridge>,
     /// Which end of the bridge the peer's bytes go to.
     pub(crate) far: Facing,
+    pub(crate) peers: Arc<Peers>,
     pub(crate) signal: Arc<Signal>,
     pub(crate) name: String,
 }
@@ -84,6 +86,7 @@ impl Peer {
                     Ok(how) => how.into(),
                     Err(error) => {
                         add(&stats.cut, 1);
+                        stream.abort();
                         format!("was cut: {}", reason(&error))
                     }
                 },
@@ -132,6 +135,7 @@ impl Peer {
                 ended?;
                 drop(read); // What goes to the far end has one writer less.
                 self.signal.finished.store(true, Relaxed);
+                self.peers.finished.notify_one();
                 match until_silent(&mut write, settings.linger, moved).await {
                     Some(written) => written.map(|()| FINISHED),
                     None => Ok(FINISHED),

@@ -35,8 +35,8 @@ use crate::{
 pub(crate) trait Outlet: Send {
     /// Takes a chunk, or makes the port wait. What nobody wants any more is dropped.
     fn deliver(&mut self, chunk: Bytes) -> impl Future<Output = ()> + Send;
-    /// There is nothing more to come.
-    fn end(&mut self);
+    /// There is nothing more to come, because it is finished or because it was cut.
+    fn end(&mut self, cut: bool);
 }
 
 /// An end that is there for as long as the bridge is.
@@ -83,6 +83,7 @@ impl Port {
             let end = bridge.end(self.facing);
             match self.carry(open, &mut outlet).await {
                 Ending::Finished => break Ok(()),
+                Ending::Lost(_) if self.inbox.is_cut() => break Ok(()), // the other end tells
                 Ending::Lost(reason) => {
                     add(&bridge.stats.cut, 1);
                     let address = end.address.to_string();
@@ -93,7 +94,7 @@ impl Port {
                 }
             }
         };
-        outlet.end();
+        outlet.end(result.is_err());
         result
     }
 
@@ -191,7 +192,7 @@ impl Port {
                 Ok(()) => {
                     // The rest of the bridge hears of the end and finishes what it has to say.
                     drop(read);
-                    outlet.end();
+                    outlet.end(false);
                     match until_silent(&mut write, linger, &departed).await {
                         Some(Err(error)) => lost(error),
                         Some(Ok(())) | None => {
@@ -202,7 +203,10 @@ impl Port {
                 }
             },
             written = &mut write => match written {
-                Err(error) => lost(error),
+                Err(error) => {
+                    stream.abort();
+                    lost(error)
+                }
                 Ok(()) => {
                     // A device cannot be told the end, but it may have an answer.
                     if !endless {
@@ -218,7 +222,7 @@ impl Port {
             () = stop.requested() => {
                 // What is queued for this end still goes out; nothing new comes in.
                 drop(read);
-                outlet.end();
+                outlet.end(false);
                 let _ = timeout(DRAIN, async {
                     if write.await.is_ok() {
                         let _ = stream.shutdown().await;
@@ -284,6 +288,7 @@ impl Shared {
                     self.flush().await?;
                     match inbox.recv().await {
                         Some(next) => next,
+                        None if inbox.is_cut() => return Err(io::ErrorKind::ConnectionReset.into()),
                         None => return Ok(()),
                     }
                 }

@@ -73,7 +73,7 @@ pub(crate) async fn relay(
     let mut last = Instant::now();
     let mut stopping = false;
     let verdict = loop {
-        let limit = match there.done || back.done {
+        let limit = match there.is_done() || back.is_done() {
             _ if stopping => DRAIN,
             true => manner.linger,
             false => manner.idle,
@@ -89,8 +89,8 @@ pub(crate) async fn relay(
             () = stop.requested(), if !stopping => {
                 stopping = true;
                 last = Instant::now();
-                there.ended = true;
-                back.ended = true;
+                there.end();
+                back.end();
             }
         }
     };
@@ -115,7 +115,7 @@ fn poll(
     there: &mut Way<'_>,
     back: &mut Way<'_>,
 ) -> Poll<Progress> {
-    let before = (there.moved, back.moved, there.done, back.done);
+    let before = (there.moved, back.moved, there.state, back.state);
     let cut = |broken: Broken, from, to| match broken {
         Broken::From(error) => Poll::Ready(Progress::Ended(Verdict::Cut(from, error))),
         Broken::To(error) => Poll::Ready(Progress::Ended(Verdict::Cut(to, error))),
@@ -126,10 +126,10 @@ fn poll(
     if let Poll::Ready(Err(broken)) = back.poll(cx, b, a) {
         return cut(broken, End::B, End::A);
     }
-    if there.done && back.done {
+    if there.is_done() && back.is_done() {
         return Poll::Ready(Progress::Ended(Verdict::Finished));
     }
-    if before == (there.moved, back.moved, there.done, back.done) {
+    if before == (there.moved, back.moved, there.state, back.state) {
         Poll::Pending
     } else {
         Poll::Ready(Progress::Moved)
@@ -155,10 +155,19 @@ struct Way<'a> {
     #[cfg(target_os = "linux")]
     splice: Option<Splice>,
     unflushed: bool,
-    ended: bool,
-    done: bool,
+    state: State,
     moved: u64,
     counter: &'a AtomicU64,
+}
+
+/// How far a direction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Nothing more comes in; what is held still goes out.
+    Ended,
+    /// The end has been passed on.
+    Done,
 }
 
 /// After this many full buffers in a row a direction carries bulk and is worth two pipes.
@@ -175,10 +184,20 @@ impl<'a> Way<'a> {
             #[cfg(target_os = "linux")]
             splice: None,
             unflushed: false,
-            ended: false,
-            done: false,
+            state: State::Open,
             moved: 0,
             counter,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Nothing more comes in.
+    fn end(&mut self) {
+        if !self.is_done() {
+            self.state = State::Ended;
         }
     }
 
@@ -194,13 +213,13 @@ impl<'a> Way<'a> {
         from: &mut BoxStream,
         to: &mut BoxStream,
     ) -> Poll<Result<(), Broken>> {
-        if self.done {
+        if self.is_done() {
             return Poll::Ready(Ok(()));
         }
         for _ in 0..TURNS {
             #[cfg(target_os = "linux")]
             if let Some(splice) = &mut self.splice {
-                let n = match ready!(splice.poll(cx, &**from, &**to, self.ended)) {
+                let n = match ready!(splice.poll(cx, &**from, &**to, self.state == State::Ended)) {
                     Ok(n) => n,
                     Err(crate::splice::Stuck::Broken(broken)) => {
                         return Poll::Ready(Err(broken));
@@ -217,12 +236,12 @@ impl<'a> Way<'a> {
                     continue;
                 }
                 self.splice = None;
-                self.ended = true;
+                self.end();
             }
             ready!(self.poll_held(cx, to)).map_err(Broken::To)?;
-            if self.ended {
+            if self.state == State::Ended {
                 ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(Broken::To)?;
-                self.done = true;
+                self.state = State::Done;
                 return Poll::Ready(Ok(()));
             }
             #[cfg(target_os = "linux")]
@@ -277,7 +296,7 @@ impl<'a> Way<'a> {
             self.full_reads = if full { self.full_reads + 1 } else { 0 };
             let chunk = chunk.filled();
             if chunk.is_empty() {
-                self.ended = true;
+                self.end();
                 return Poll::Ready(Ok(()));
             }
             let written = match Pin::new(to).poll_write(cx, chunk) {

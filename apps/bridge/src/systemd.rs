@@ -14,12 +14,13 @@ pub(crate) fn stopping() {
     let _ = sd_notify::notify(false, &[NotifyState::Stopping]);
 }
 
-/// Pets the watchdog, if the unit has one, twice as often as it asks.
+/// Pets the watchdog, if the unit has one, twice as often as it asks (`sd_watchdog_enabled(3)`).
 pub(crate) async fn watchdog() {
-    let mut micros = 0;
-    if !sd_notify::watchdog_enabled(false, &mut micros) || micros == 0 {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let is_ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+    let Some(micros @ 2..) = number("WATCHDOG_USEC").filter(|_| is_ours) else {
         return std::future::pending().await;
-    }
+    };
     let mut ticks = tokio::time::interval(Duration::from_micros(micros / 2));
     loop {
         ticks.tick().await;

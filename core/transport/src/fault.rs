@@ -13,7 +13,10 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::{BoxStream, ByteStream, Layer, Line, Properties, Reading, Side, Value, random::Random};
+use crate::{
+    BoxStream, ByteStream, Layer, Line, OptionError, Properties, Reading, Side, Value,
+    random::Random,
+};
 
 crate::options! {
     /// Options of the layer `noise+`: what a bad line does to the bytes of each direction.
@@ -352,22 +355,24 @@ impl Layer for Noise {
     type Options = Faults;
 
     async fn wrap(&self, inner: BoxStream, _: Side, faults: &Faults) -> io::Result<BoxStream> {
-        for (name, chance) in [
+        Ok(Box::new(FaultInjector::new(inner, faults.clone())))
+    }
+
+    fn check(&self, faults: &Faults) -> Result<(), OptionError> {
+        let chances = [
             ("drop", faults.drop),
             ("flip", faults.flip),
             ("insert", faults.insert),
             ("duplicate", faults.duplicate),
-        ] {
-            if !(0.0..=1.0).contains(&chance) {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    format!(
-                        "`{chance}` is not a value for `{name}`: it takes a chance from 0 to 1"
-                    ),
-                ));
-            }
+        ];
+        match chances.iter().find(|(_, chance)| !(0.0..=1.0).contains(chance)) {
+            None => Ok(()),
+            Some((key, chance)) => Err(OptionError::Invalid {
+                key: (*key).into(),
+                value: chance.to_string(),
+                good: "a chance from 0 to 1".into(),
+            }),
         }
-        Ok(Box::new(FaultInjector::new(inner, faults.clone())))
     }
 
     fn properties(&self, mut below: Properties, faults: &Faults) -> Properties {

@@ -38,6 +38,12 @@ pub trait Layer: Send + Sync + 'static {
         options: &Self::Options,
     ) -> impl Future<Output = io::Result<BoxStream>> + Send;
 
+    /// Looks at options without a stream. The error says what is wrong with one.
+    fn check(&self, options: &Self::Options) -> Result<(), OptionError> {
+        let _ = options;
+        Ok(())
+    }
+
     /// What the result is like, given what is below.
     fn properties(&self, below: Properties, options: &Self::Options) -> Properties {
         let _ = options;
@@ -78,6 +84,7 @@ impl<L: Layer> AnyLayer for L {
 
     fn prepare(self: Arc<Self>, options: Pairs<'_>) -> Result<Arc<dyn Prepared>, OptionError> {
         let options = L::Options::from_pairs(options.iter().copied())?;
+        self.check(&options)?;
         Ok(Arc::new(WithOptions { layer: self, options }))
     }
 }

@@ -1,0 +1,163 @@
+//! The program between real things: terminals, ser2net, children, layers.
+
+use std::{
+    io::{Read, Write},
+    process::{Command, Stdio},
+};
+
+use crate::common::{Bridge, Device, Helper, answer, connect, pass, payload, run, server, until};
+
+#[test]
+fn a_tcp_port_in_front_of_a_serial_device() {
+    let dir = tempfile::tempdir().unwrap();
+    let device = Device::new(dir.path());
+    let serial = format!("serial:{},baud=115200n81", device.path);
+    let mut bridge = Bridge::start(&["tcp-listen:127.0.0.1:0", &serial]);
+    let client = bridge.connect();
+    pass(&payload(1 << 20), &client, &device.wire);
+    pass(&payload(1 << 20), &device.wire, &client);
+}
+
+#[test]
+fn through_ser2net() {
+    let dir = tempfile::tempdir().unwrap();
+    let device = Device::new(dir.path());
+    let port = server().0.local_addr().unwrap().port();
+    let config = dir.path().join("ser2net.yaml");
+    let text = format!(
+        "connection: &c\n  accepter: tcp,127.0.0.1,{port}\n  enable: on\n  \
+         connector: serialdev,{},115200n81,local\n",
+        device.path
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut ser2net = Command::new("ser2net");
+    let _ser2net = Helper::start(ser2net.args(["-d", "-u", "-c"]).arg(&config));
+    let far = format!("tcp:127.0.0.1:{port}");
+    let mut bridge = Bridge::start(&["--on-loss=retry", "tcp-listen:127.0.0.1:0", &far]);
+    let mut client = bridge.connect();
+    client.write_all(b"to the device\n").unwrap();
+    assert_eq!(answer(&device.wire), "to the device\n");
+    (&device.wire).write_all(b"from the device\n").unwrap();
+    assert_eq!(answer(&client), "from the device\n");
+}
+
+#[test]
+fn a_child_for_each_peer() {
+    let mut bridge = Bridge::start(&["tcp-listen:127.0.0.1:0", "exec:tr a-z A-Z,shell"]);
+    let port = bridge.port();
+    for word in ["one", "two"] {
+        let mut client = connect(port);
+        client.write_all(word.as_bytes()).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut reply = String::new();
+        client.read_to_string(&mut reply).unwrap();
+        assert_eq!(reply, word.to_uppercase());
+    }
+}
+
+#[test]
+fn standard_input_and_output_like_netcat() {
+    let (listener, address) = server();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ipfi-bridge"));
+    command.args(["stdio:", &address]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut bridge = Bridge::spawn(command);
+    let (mut server, _) = listener.accept().unwrap();
+    let bytes = payload(1 << 20);
+    let (mut stdin, mut stdout) = (bridge.stdin(), bridge.stdout());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            stdin.write_all(&bytes).unwrap();
+            drop(stdin);
+        });
+        let mut received = Vec::new();
+        server.read_to_end(&mut received).unwrap();
+        assert!(received == bytes);
+        scope.spawn(|| {
+            server.write_all(&bytes).unwrap();
+            server.shutdown(std::net::Shutdown::Write).unwrap();
+        });
+        let mut received = Vec::new();
+        stdout.read_to_end(&mut received).unwrap();
+        assert!(received == bytes);
+    });
+    assert_eq!(bridge.finish().0.code(), Some(0));
+}
+
+#[test]
+fn both_ends_listen_and_peers_meet() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("meet.sock").display().to_string();
+    let mut bridge = Bridge::start(&["tcp-listen:127.0.0.1:0", &format!("unix-listen:{path}")]);
+    let port = bridge.port();
+    bridge.wait_for("listening at unix");
+    for word in ["first\n", "second\n"] {
+        let mut a = connect(port);
+        let mut b = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        a.write_all(word.as_bytes()).unwrap();
+        assert_eq!(answer(&b), word);
+        b.write_all(word.as_bytes()).unwrap();
+        assert_eq!(answer(&a), word);
+    }
+}
+
+#[test]
+fn three_layers_of_trace_each_with_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("trace.log");
+    let (listener, address) = server();
+    let far = address.replace("tcp:", "trace+noise+trace+noise+trace+tcp:");
+    let far = format!("{far},trace.file={}", log.display());
+    let mut bridge = Bridge::start(&["tcp-listen:127.0.0.1:0", &far]);
+    let mut client = bridge.connect();
+    let (server, _) = listener.accept().unwrap();
+    client.write_all(b"seen three times\n").unwrap();
+    assert_eq!(answer(&server), "seen three times\n");
+    until(|| {
+        let text = std::fs::read_to_string(&log).unwrap();
+        ["#1", "#2", "#3"].iter().all(|label| {
+            text.contains(&format!(
+                "{label} >   16  73 65 65 6e 20 74 68 72 65 65 20 74 69 6d 65 73"
+            ))
+        })
+    });
+}
+
+#[test]
+fn the_whole_bridge_can_be_traced() {
+    let (listener, address) = server();
+    let mut bridge = Bridge::start(&["--trace=-", "tcp-listen:127.0.0.1:0", &address]);
+    let mut client = bridge.connect();
+    let (server, _) = listener.accept().unwrap();
+    client.write_all(b"hello\n").unwrap();
+    assert_eq!(answer(&server), "hello\n");
+    bridge.wait_for("<    6  68 65 6c 6c 6f 0a");
+    bridge.wait_for(">    6  68 65 6c 6c 6f 0a");
+}
+
+#[test]
+fn many_bridges_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (listener, address) = server();
+    let path = dir.path().join("x.sock").display().to_string();
+    let config = dir.path().join("bridges.toml").display().to_string();
+    let text = format!(
+        "[[bridge]]\nname = 'one'\na = 'tcp-listen:127.0.0.1:0'\nb = '{address}'\n\n\
+         [[bridge]]\nname = 'two'\na = 'unix-listen:{path}'\nb = 'exec:cat'\nidle = '1h'\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let (code, out, _) = run(&["--check", "--config", &config]);
+    assert_eq!(code, 0);
+    assert_eq!(out.lines().count(), 2, "{out}");
+    assert!(!std::path::Path::new(&path).exists(), "a check opens nothing");
+
+    let mut bridge = Bridge::start(&["--config", &config]);
+    let line = bridge.wait_for("one: listening at");
+    bridge.wait_for("two: listening at");
+    let mut client = connect(line.rsplit(':').next().unwrap().parse().unwrap());
+    let (server, _) = listener.accept().unwrap();
+    client.write_all(b"one\n").unwrap();
+    assert_eq!(answer(&server), "one\n");
+    let mut local = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    local.write_all(b"two\n").unwrap();
+    assert_eq!(answer(&local), "two\n");
+}

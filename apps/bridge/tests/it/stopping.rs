@@ -1,0 +1,93 @@
+//! Signals, `--once`, statistics.
+
+use std::{
+    io::{Read, Write},
+    net::Shutdown,
+};
+
+use crate::common::{Bridge, answer, connect, payload, server};
+
+#[test]
+fn a_signal_drains_what_is_under_way() {
+    let (listener, address) = server();
+    let mut bridge = Bridge::start(&["tcp-listen:127.0.0.1:0", &address]);
+    let port = bridge.port();
+    let mut client = connect(port);
+    let (mut server, _) = listener.accept().unwrap();
+    client.write_all(&payload(100_000)).unwrap();
+    let mut received = vec![0; 100_000];
+    server.read_exact(&mut received[..50_000]).unwrap();
+    bridge.signal("TERM");
+    bridge.wait_for("stopping");
+    server.read_exact(&mut received[50_000..]).unwrap();
+    assert!(received == payload(100_000));
+    assert_eq!(server.read(&mut [0]).unwrap(), 0, "a clean end");
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "a clean end");
+    let (status, _) = bridge.finish();
+    assert_eq!(status.code(), Some(0));
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let (listener, address) = server();
+    let mut bridge = Bridge::start(&["tcp-listen:127.0.0.1:0", &address]);
+    let mut client = bridge.connect();
+    let (_server, _) = listener.accept().unwrap();
+    client.set_nonblocking(true).unwrap();
+    let flood = payload(1 << 20); // nobody reads: draining would take its time
+    while client.write(&flood).is_ok() {}
+    bridge.signal("INT");
+    bridge.wait_for("stopping");
+    bridge.signal("INT");
+    assert_eq!(bridge.finish().0.code(), Some(130));
+}
+
+#[test]
+fn once_serves_one_peer() {
+    let (listener, address) = server();
+    let mut bridge = Bridge::start(&["--once", "tcp-listen:127.0.0.1:0", &address]);
+    let mut client = bridge.connect();
+    let (mut server, _) = listener.accept().unwrap();
+    client.write_all(b"only\n").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(answer(&server), "only\n");
+    server.write_all(b"reply\n").unwrap();
+    drop(server);
+    assert_eq!(answer(&client), "reply\n");
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    assert_eq!(bridge.finish().0.code(), Some(0));
+}
+
+#[test]
+fn once_with_a_shared_end_serves_one_peer() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut device = crate::common::Device::new(dir.path());
+    let serial = format!("serial:{}", device.path);
+    let mut bridge =
+        Bridge::start(&["--once", "--linger=200ms", "tcp-listen:127.0.0.1:0", &serial]);
+    let mut client = bridge.connect();
+    client.write_all(b"ask\n").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(answer(&device.wire), "ask\n");
+    device.wire.write_all(b"reply\n").unwrap();
+    assert_eq!(answer(&client), "reply\n");
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    assert_eq!(bridge.finish().0.code(), Some(0));
+}
+
+#[test]
+fn totals_for_programs() {
+    let (listener, address) = server();
+    let mut bridge = Bridge::start(&["--once", "--stats=json", "tcp-listen:127.0.0.1:0", &address]);
+    let mut client = bridge.connect();
+    let (server, _) = listener.accept().unwrap();
+    client.write_all(b"12345\n").unwrap();
+    assert_eq!(answer(&server), "12345\n");
+    drop((client, server));
+    let line = bridge.wait_for("a_to_b");
+    let totals: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(totals["a_to_b"], 6);
+    assert_eq!(totals["b_to_a"], 0);
+    assert_eq!(totals["peers"], 1);
+}
