@@ -85,6 +85,19 @@ impl EscapeMap {
     }
 }
 
+/// How two stations share a medium on which only one may talk at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "three properties of a medium, all to be given")]
+pub struct HalfDuplex {
+    /// The pause between two bursts: to turn from receiving to sending, for echoes to die away,
+    /// and until a burst that has begun is noticed at the other end.
+    pub guard: Duration,
+    /// The longest that one side may talk.
+    pub burst: Duration,
+    /// What the modem adds to each frame, as the number of bytes that take as long.
+    pub preamble: u16,
+}
+
 /// How a link behaves. Both ends need the same [`Profile`]; everything else may differ.
 ///
 /// One link holds at most `window` + `send_buffer` bytes of payload and about 70 KiB besides,
@@ -121,6 +134,8 @@ pub struct Config {
     pub connect_timeout: Option<Duration>,
     /// What the line eats.
     pub escape: EscapeMap,
+    /// How the medium is shared, with [`Profile::HalfDuplex`].
+    pub half_duplex: HalfDuplex,
 }
 
 impl Config {
@@ -137,9 +152,31 @@ impl Config {
             dead_after: Duration::from_secs(10),
             connect_timeout: None,
             escape: EscapeMap::NONE,
+            half_duplex: HalfDuplex {
+                guard: Duration::from_millis(150),
+                burst: Duration::from_secs(10),
+                preamble: 0,
+            },
         }
     }
+
+    /// For a modem of `bytes_per_second` on a medium that both sides share, as
+    /// [`HalfDuplex`] says, with packets of up to `packet` bytes. The rate is that of a long
+    /// packet.
+    #[must_use]
+    pub const fn half_duplex(bytes_per_second: u32, packet: u16, medium: HalfDuplex) -> Self {
+        let mut config = Self::serial(Some(bytes_per_second));
+        config.profile = Profile::HalfDuplex;
+        config.max_payload = packet.saturating_sub(MOST_OVERHEAD);
+        config.keepalive = None;
+        config.dead_after = Duration::ZERO;
+        config.half_duplex = medium;
+        config
+    }
 }
+
+/// What a half-duplex frame with data and an acknowledgement of one burst has besides its payload.
+const MOST_OVERHEAD: u16 = 8 + 5 + 8;
 
 impl Default for Config {
     fn default() -> Self {

@@ -26,12 +26,13 @@ mod rtt;
 mod sender;
 mod statistics;
 mod time;
+mod turn;
 #[cfg(test)]
 mod vectors;
 
 #[cfg(feature = "tokio")]
 pub use adapter::{Arq, ArqOptions, Escape};
-pub use config::{Config, EscapeMap, Profile};
+pub use config::{Config, EscapeMap, HalfDuplex, Profile};
 pub use error::{Ended, WriteError};
 pub use link::{Link, State};
 pub use statistics::Statistics;

@@ -49,11 +49,11 @@ impl LossEstimate {
     ///
     /// With q = 1/`bytes_per_error`, L / (L + h) * (1 - q)^(L + h) is largest where
     /// q * L * (L + h) = h.
-    pub(crate) fn best_payload(&self, overhead: usize, max: usize) -> usize {
+    pub(crate) fn best_payload(&self, overhead: usize, min: usize, max: usize) -> usize {
         let h = overhead as u64;
         let root = (h * h + 4 * h * self.bytes_per_error()).isqrt();
         let best = usize::try_from((root - h) / 2).unwrap_or(max);
-        best.clamp(MIN_PAYLOAD, max.max(MIN_PAYLOAD))
+        best.clamp(min.min(max), max)
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
             let mut estimate = LossEstimate::new();
             let mut sum = 0;
             for round in 0..2000 {
-                let payload = estimate.best_payload(11, 1024);
+                let payload = estimate.best_payload(11, MIN_PAYLOAD, 1024);
                 let bytes = payload + 11;
                 let lost = random() > f64::powi(1.0 - error_rate, bytes.try_into().unwrap());
                 estimate.record(bytes, lost);

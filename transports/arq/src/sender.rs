@@ -246,6 +246,20 @@ impl Outgoing {
         Some(verdict)
     }
 
+    /// Takes all frames without a verdict for lost, and says how many there were.
+    pub(crate) fn lose_all(&mut self) -> u64 {
+        let sent = core::mem::take(&mut self.sent);
+        self.first_number += sent.len() as u64;
+        sent.into_iter().filter(|sent| !sent.settled).map(|sent| self.lose(&sent)).count() as u64
+    }
+
+    fn lose(&mut self, sent: &Sent) {
+        let range = sent.range.start.max(self.acked)..sent.range.end.max(self.acked);
+        let missing = self.early.missing(range);
+        missing.iter().for_each(|range| self.lost.insert(range));
+        self.loss.record(sent.bytes, true);
+    }
+
     fn advance(&mut self, next: u64) {
         if next > self.acked {
             let gone = next.min(self.written) - self.acked.min(self.written);
@@ -274,20 +288,17 @@ impl Outgoing {
 
     fn note_losses(&mut self, report: &Report<'_>, verdict: &mut Verdict) {
         let Some(overtaken) = report.largest.checked_sub(self.reordering) else { return };
-        for (number, sent) in (self.first_number..=overtaken).zip(&mut self.sent) {
-            if core::mem::replace(&mut sent.settled, true) {
-                continue;
+        let settled = usize::try_from((overtaken + 1).saturating_sub(self.first_number));
+        let settled = settled.unwrap_or(usize::MAX).min(self.sent.len());
+        let numbers = self.first_number..;
+        self.first_number += settled as u64;
+        let overtaken: Vec<_> = numbers.zip(self.sent.drain(..settled)).collect();
+        for (number, sent) in overtaken.iter().filter(|(_, sent)| !sent.settled) {
+            // A report that does not reach back so far says nothing of bytes that have arrived.
+            if report.arrived(*number).is_some() || sent.range.end > self.acked {
+                self.lose(sent);
+                verdict.lost += 1;
             }
-            let known_lost = report.arrived(number).is_some();
-            if !known_lost && sent.range.end <= self.acked {
-                continue;
-            }
-            let missing = self
-                .early
-                .missing(sent.range.start.max(self.acked)..sent.range.end.max(self.acked));
-            missing.iter().for_each(|range| self.lost.insert(range));
-            self.loss.record(sent.bytes, true);
-            verdict.lost += 1;
         }
     }
 }

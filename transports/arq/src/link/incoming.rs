@@ -74,6 +74,7 @@ impl Link {
             }
             return;
         }
+        self.note_turn(now, true, false);
         let known = self.peer.as_ref().is_some_and(|peer| peer.id == syn.id);
         match self.phase {
             Phase::Greeting { .. } => self.on_greeting(now, syn),
@@ -153,13 +154,27 @@ impl Link {
             Phase::Open => {}
         }
         self.heard_at = now;
+        self.note_turn(now, frame.poll, frame.more);
         if let Some(ack) = &frame.ack {
             self.on_ack(now, ack);
+        }
+        if self.turn.is_some() {
+            // Nothing can be on its way while the other side talks.
+            self.statistics.frames_lost += self.outgoing.lose_all();
+            self.in_vain = 0;
+            self.probe = false;
         }
         if let Some(number) = frame.number {
             self.on_numbered(now, number, frame);
         }
         self.check_finished(now);
+    }
+
+    fn note_turn(&mut self, now: Instant, passes: bool, wants: bool) {
+        let answer = self.longest_frame();
+        if let Some(turn) = &mut self.turn {
+            turn.heard(now, passes, wants, answer);
+        }
     }
 
     fn on_ack(&mut self, now: Instant, ack: &Ack) {
@@ -177,7 +192,7 @@ impl Link {
             return;
         };
         self.statistics.frames_lost += verdict.lost;
-        if let Some(rtt) = verdict.rtt {
+        if let Some(rtt) = verdict.rtt.filter(|_| self.turn.is_none()) {
             self.rtt.sample(rtt);
         }
         if verdict.arrived + verdict.lost > 0 {
@@ -214,7 +229,7 @@ impl Link {
     fn check_finished(&mut self, now: Instant) {
         if self.outgoing.is_complete() && self.assembler.is_complete() {
             self.farewell = true;
-            self.phase = Phase::Lingering { until: now + super::LINGER };
+            self.phase = Phase::Lingering { until: now + self.linger() };
         }
     }
 }

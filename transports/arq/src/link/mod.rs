@@ -11,14 +11,16 @@ use core::time::Duration;
 
 use crate::config::{Config, EscapeMap, Profile};
 use crate::error::{Ended, WriteError};
-use crate::frame::{Check, MAX_REASON, Reset};
+use crate::frame::{Check, MAX_REASON, Reset, data_overhead};
 use crate::framing::{Deframer, MAX_ENCODED};
 use crate::line::Line;
+use crate::loss::MIN_PAYLOAD;
 use crate::receiver::{Arrivals, Assembler};
 use crate::rtt::Rtt;
 use crate::sender::Outgoing;
 use crate::statistics::Statistics;
 use crate::time::Instant;
+use crate::turn::Turn;
 
 /// How often a greeting goes out, at most, and how long until it does so less often.
 const GREETING_INTERVAL: Duration = Duration::from_millis(200);
@@ -108,6 +110,8 @@ pub struct Link {
     escapes: EscapeMap,
     deframer: Deframer,
     line: Line,
+    /// With a half-duplex medium.
+    turn: Option<Turn>,
     rtt: Rtt,
     outgoing: Outgoing,
     assembler: Assembler,
@@ -154,6 +158,8 @@ impl Link {
         let window = u64::from(config.window).clamp(unit, unit * 255);
         let allowed = 2 * usize::from(config.max_payload);
         let capacity = usize::try_from(config.send_buffer.max(1)).unwrap_or(usize::MAX);
+        let shared = config.profile == Profile::HalfDuplex;
+        let turn = shared.then(|| Turn::new(config.half_duplex, id, now));
         let reordering = if config.profile == Profile::Datagram { 3 } else { 1 };
         Self {
             id: id.max(1),
@@ -163,6 +169,7 @@ impl Link {
             escapes: config.escape,
             deframer: Deframer::default(),
             line: Line::new(config.line_rate, allowed),
+            turn,
             rtt: Rtt::default(),
             outgoing: Outgoing::new(capacity, reordering),
             assembler: Assembler::new(window),
@@ -325,6 +332,15 @@ impl Link {
         self.line.set_queued(now, bytes + here);
     }
 
+    /// Tells a half-duplex link that something is on the medium, be it its own burst, the other
+    /// side's or a stranger's, or nothing any more. Without it the link goes by the times that
+    /// frames should take.
+    pub fn set_carrier(&mut self, now: Instant, busy: bool) {
+        if let Some(turn) = &mut self.turn {
+            turn.set_carrier(now, busy);
+        }
+    }
+
     fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Lingering { .. })
     }
@@ -345,7 +361,10 @@ impl Link {
     fn promise_more(&mut self) {
         let step = u64::from(self.config.window) / 4;
         let unit = self.config.profile.credit_unit();
+        // Where a frame costs a turn, room is told with the next one, unless there was none left.
+        let has_some = self.turn.is_some() && self.promised > self.assembler.next() + step;
         if self.is_open()
+            && !has_some
             && !self.assembler.is_complete()
             && self.assembler.limit() >= self.promised + step.max(unit)
         {
@@ -357,9 +376,17 @@ impl Link {
     fn payload_size(&self) -> usize {
         let theirs = self.peer.as_ref().map_or(usize::MAX, |peer| peer.max_payload);
         let max = usize::from(self.config.max_payload).min(theirs).max(1);
-        let max = self.line.limit_payload(max).max(crate::loss::MIN_PAYLOAD.min(max));
-        let overhead = crate::frame::data_overhead(self.config.profile) + 2;
-        self.outgoing.loss.best_payload(overhead, max).min(max)
+        let header = data_overhead(self.config.profile);
+        match &self.turn {
+            Some(turn) => {
+                let overhead = header + turn.preamble();
+                self.outgoing.loss.best_payload(overhead, MIN_PAYLOAD / 2, max)
+            }
+            None => {
+                let max = self.line.limit_payload(max).max(MIN_PAYLOAD.min(max));
+                self.outgoing.loss.best_payload(header + 2, MIN_PAYLOAD, max)
+            }
+        }
     }
 }
 

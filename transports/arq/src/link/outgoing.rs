@@ -1,6 +1,7 @@
 //! What the link gives to the medium.
 
 use core::ops::Range;
+use core::time::Duration;
 
 use super::{GREETING_INTERVAL, IMPATIENT_GREETINGS, Link, PATIENT_GREETING_INTERVAL, Phase};
 use crate::config::EscapeMap;
@@ -8,9 +9,13 @@ use crate::frame::{Done, Frame, Syn, VERSION};
 use crate::framing;
 use crate::loss::MIN_PAYLOAD;
 use crate::time::Instant;
+use crate::turn::Turn;
 
 /// A payload with room for an acknowledgement beside it.
 const ROOMY: usize = 128;
+
+/// A frame with an acknowledgement, without payload and bitmap.
+const LARGEST_HEADER: usize = 16;
 
 impl Link {
     /// Fills `buf` with bytes for the medium and says how many. Zero means that there is nothing
@@ -45,10 +50,17 @@ impl Link {
             Phase::Failed(_) => self.greet || (self.resets_left > 0 && self.next_reset <= now),
             Phase::Closed | Phase::Lingering { .. } => self.greet || self.farewell,
             Phase::Open => {
-                let ack_due = self.ack_at.is_some_and(|at| at <= now);
-                self.greet || self.ping || self.probe || ack_due || self.may_send_data()
+                let ack_due = self.has_turn() && self.ack_at.is_some_and(|at| at <= now);
+                let wanted = self.has_turn() && self.turn.as_ref().is_some_and(|turn| turn.wanted);
+                let asks = self.greet || self.ping || self.probe;
+                asks || ack_due || wanted || self.may_send_data()
             }
         }
+    }
+
+    /// Always on media where both may talk.
+    pub(super) fn has_turn(&self) -> bool {
+        self.turn.as_ref().is_none_or(Turn::is_ours)
     }
 
     /// While questions go unanswered nothing but questions is sent: it would only make a queue.
@@ -59,8 +71,11 @@ impl Link {
 
     /// Puts the next frame into `out`, if there is one.
     fn next_frame(&mut self, now: Instant) -> bool {
-        if !self.line.is_ready(now) || !self.has_something_to_send(now) {
+        if !self.may_send(now) || !self.has_something_to_send(now) {
             return false;
+        }
+        if let Some(turn) = &mut self.turn {
+            turn.take();
         }
         self.out.clear();
         self.out_taken = 0;
@@ -69,7 +84,9 @@ impl Link {
             Phase::Greeting { next, tries } => {
                 let often = *tries < IMPATIENT_GREETINGS;
                 let wait = if often { GREETING_INTERVAL } else { PATIENT_GREETING_INTERVAL };
-                *next = now + wait.max(self.line.time_of(4 * 32));
+                let wait = wait.max(self.line.time_of(4 * 32));
+                // Where turns are taken, they say when.
+                *next = if self.turn.is_some() { now } else { now + wait };
                 *tries += 1;
                 self.encode_greeting(now);
             }
@@ -99,6 +116,7 @@ impl Link {
         };
         syn.encode(&mut self.frame);
         self.give(now, EscapeMap::CONTROLS);
+        self.end_burst(true);
     }
 
     fn encode_reset(&mut self, now: Instant) {
@@ -108,6 +126,7 @@ impl Link {
             self.reset.encode(&peer.outgoing, &mut self.frame);
         }
         self.give(now, self.escapes);
+        self.end_burst(false);
     }
 
     fn encode_farewell(&mut self, now: Instant) {
@@ -116,6 +135,7 @@ impl Link {
             Done::encode(&peer.outgoing, &mut self.frame);
         }
         self.give(now, self.escapes);
+        self.end_burst(false);
     }
 
     /// Frames `frame` into `out`. Returns when it will have left.
@@ -129,7 +149,44 @@ impl Link {
         } else {
             self.out.extend_from_slice(&self.frame);
         }
-        self.line.give(now, self.out.len())
+        let preamble = self.turn.as_ref().map_or(0, Turn::preamble);
+        let done = self.line.give(now, self.out.len() + preamble);
+        let time = self.line.time_of(self.out.len() + preamble);
+        if let Some(turn) = &mut self.turn {
+            turn.sent(time, done);
+        }
+        done
+    }
+
+    /// The medium is the other side's now, if `asks`.
+    fn end_burst(&mut self, asks: bool) {
+        let answer = self.longest_frame();
+        if let Some(turn) = &mut self.turn {
+            turn.end_burst(asks, answer);
+        }
+    }
+
+    /// The time that a frame of either side takes at most.
+    pub(super) fn longest_frame(&self) -> Duration {
+        let preamble = self.turn.as_ref().map_or(0, Turn::preamble);
+        self.line.time_of(usize::from(self.config.max_payload) + LARGEST_HEADER + preamble)
+    }
+
+    pub(super) fn may_send(&self, now: Instant) -> bool {
+        match &self.turn {
+            Some(turn) => turn.is_open(now),
+            None => self.line.is_ready(now),
+        }
+    }
+
+    /// Whether another frame follows the one with `range` before the other side has its turn.
+    fn goes_on_after(&self, range: &Range<u64>) -> bool {
+        let room = self.outgoing.in_flight() + 1 < self.config.profile.max_in_flight();
+        let in_time = self.turn.as_ref().is_none_or(|turn| {
+            let frame = self.payload_size() + LARGEST_HEADER + turn.preamble();
+            turn.has_room(self.line.time_of(frame * 2))
+        });
+        self.in_vain == 0 && room && in_time && self.outgoing.has_next_after(range)
     }
 
     fn encode_session_frame(&mut self, now: Instant) {
@@ -144,11 +201,16 @@ impl Link {
         let numbered = range.is_some() || asks || self.ping;
         let offset = range.as_ref().map(|range| range.start);
         let range = range.unwrap_or(0..0);
-        let last = numbered && !self.outgoing.has_next_after(&range);
+        let goes_on = numbered && self.goes_on_after(&range);
+        let last = numbered && !goes_on;
+        let more = self.turn.is_some() && last && self.outgoing.has_next_after(&range);
+        let gives_back = self.turn.as_ref().is_some_and(|turn| turn.wanted && !goes_on);
         let ack_due = self.ack_at.is_some_and(|at| at <= now);
         let roomy = self.ack_at.is_some() && range.end - range.start >= ROOMY as u64;
-        let ack = if ack_due || roomy || self.ping { self.acknowledge() } else { None };
+        let ack =
+            if ack_due || roomy || self.ping || gives_back { self.acknowledge() } else { None };
 
+        let poll = asks || last || gives_back || (self.ping && self.turn.is_none());
         let mut payload = core::mem::take(&mut self.scratch);
         payload.clear();
         self.outgoing.copy(&range, &mut payload);
@@ -158,8 +220,8 @@ impl Link {
             offset,
             payload: &payload,
             fin: offset.is_some() && self.outgoing.covers_end(&range),
-            poll: asks || self.ping || last,
-            more: false,
+            poll,
+            more,
         };
         if let Some(peer) = &self.peer {
             frame.encode(self.config.profile, &peer.outgoing, &mut self.frame);
@@ -171,6 +233,9 @@ impl Link {
             self.note_sent(now, range, done, asks);
         }
         self.ping = false;
+        if !goes_on {
+            self.end_burst(poll);
+        }
     }
 
     fn note_sent(&mut self, now: Instant, range: Range<u64>, done: Instant, asks: bool) {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Link, Phase};
+use super::{LINGER, Link, Phase};
 use crate::error::Ended;
 use crate::time::Instant;
 
@@ -11,6 +11,8 @@ const LONGEST_WAIT_FOR_ROOM: Duration = Duration::from_secs(5);
 
 /// On a slow line the time may be up before anybody could answer.
 const LEAST_QUESTIONS: u32 = 4;
+/// The same where each question costs a turn, and the time does not matter.
+const LEAST_POLLS: u32 = 15;
 
 impl Link {
     /// When to call [`handle_timeout`](Self::handle_timeout) and
@@ -21,15 +23,20 @@ impl Link {
             Phase::Greeting { next, .. } => Some(*next),
             Phase::Closed | Phase::Lingering { .. } => None,
             Phase::Failed(_) => (self.resets_left > 0).then_some(self.next_reset),
-            Phase::Open => self.ack_at,
+            // Who has not the turn acknowledges when it comes.
+            Phase::Open => self.ack_at.filter(|_| self.has_turn()),
         };
         let now = Instant::from_micros(0);
         let work = if self.has_something_to_send(now) { Some(now) } else { work };
-        let work = work.map(|at| at.max(self.line.ready_at()));
+        let ready = match &self.turn {
+            Some(turn) => turn.opens_at(),
+            None => Some(self.line.ready_at()),
+        };
+        let work = work.zip(ready).map(|(at, ready)| at.max(ready));
         let ending = match &self.phase {
             Phase::Greeting { .. } => self.config.connect_timeout.map(|wait| self.started + wait),
             Phase::Lingering { until } => Some(*until),
-            Phase::Open => self.dead_at().filter(|_| self.in_vain >= LEAST_QUESTIONS),
+            Phase::Open => self.dead_at().filter(|_| self.has_asked_enough()),
             Phase::Closed | Phase::Failed(_) => None,
         };
         [work, ending, self.answer_due(), self.keepalive_due()].into_iter().flatten().min()
@@ -46,7 +53,7 @@ impl Link {
                 }
             }
             Phase::Lingering { until } if *until <= now => self.phase = Phase::Closed,
-            Phase::Open if self.in_vain >= LEAST_QUESTIONS && reached(self.dead_at()) => {
+            Phase::Open if self.has_asked_enough() && reached(self.dead_at()) => {
                 self.fail(Ended::TimedOut);
             }
             Phase::Open | Phase::Lingering { .. } | Phase::Closed | Phase::Failed(_) => {}
@@ -56,6 +63,10 @@ impl Link {
                 self.patience += 1;
             } else {
                 self.in_vain += 1;
+            }
+            if let Some(turn) = &mut self.turn {
+                turn.missed();
+                turn.take();
             }
             self.waiting_since = now;
             self.probe = true;
@@ -80,6 +91,10 @@ impl Link {
         if !matches!(self.phase, Phase::Open) || self.probe {
             return None;
         }
+        if let Some(turn) = &self.turn {
+            let waits = self.outgoing.in_flight() > 0 || self.outgoing.is_blocked();
+            return turn.opens_at().filter(|_| waits && !turn.is_ours());
+        }
         match self.outgoing.oldest() {
             Some(oldest) => Some(oldest.max(self.waiting_since) + self.answer_timeout()),
             None if self.outgoing.is_blocked() => {
@@ -88,6 +103,17 @@ impl Link {
             }
             None => None,
         }
+    }
+
+    fn has_asked_enough(&self) -> bool {
+        let least = if self.turn.is_some() { LEAST_POLLS } else { LEAST_QUESTIONS };
+        self.in_vain >= least
+    }
+
+    /// How long to stay for a farewell that may be on its way.
+    pub(super) fn linger(&self) -> Duration {
+        let turns = self.turn.as_ref().map_or(Duration::ZERO, |turn| turn.guard() * 16);
+        LINGER + turns + self.longest_frame() * 2
     }
 
     fn keepalive_due(&self) -> Option<Instant> {

@@ -9,6 +9,7 @@
 )]
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses a part of it")]
 
+pub mod air;
 mod line;
 mod random;
 
@@ -76,7 +77,7 @@ impl End {
     }
 
     /// Lets the application do what it can.
-    fn work(&mut self) {
+    pub fn work(&mut self) {
         while self.to_write > 0 && self.link.writable() > 0 {
             let mut piece = [0; 512];
             let length = self.to_write.min(512) as usize;
