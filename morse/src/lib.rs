@@ -36,6 +36,8 @@ pub mod alphabet;
 #[cfg(feature = "audio")]
 pub mod audio;
 pub mod channel;
+pub mod decoder;
+mod detector;
 pub mod keyer;
 pub mod noise;
 pub mod resample;
