@@ -97,3 +97,7 @@ pub fn text(events: &[Event]) -> String {
     }
     out
 }
+
+pub(crate) fn knob(name: &str, default: f32) -> f32 {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+}

@@ -70,8 +70,10 @@ pub(crate) const LONGEST_DOT: usize = 38;
 /// The longest dash, frames.
 pub(crate) const LONGEST_DASH: usize = 96;
 
-/// A frame stronger than this many times the level is cut to it: clicks are short and strong.
-const LIMIT: f32 = 1.8;
+/// A frame stronger than this many times the level, and so many deviations of the noise, is cut
+/// to that: clicks are short and strong.
+const LIMIT: f32 = 1.5;
+const NOISE_LIMIT: f32 = 2.5;
 
 impl Evidence {
     /// Weighs every stretch. Noise is taken to be at least so strong that `temper` frames of a
@@ -86,7 +88,8 @@ impl Evidence {
         let mut cost = Vec::with_capacity(count);
         for ((z, &a), &n) in frames.iter().zip(&levels.mark).zip(&levels.noise) {
             let size = z.norm();
-            limited.push(if size > LIMIT * a { *z * (LIMIT * a / size) } else { *z });
+            let most = LIMIT * a + NOISE_LIMIT * n.sqrt();
+            limited.push(if size > most { *z * (most / size) } else { *z });
             let noise = n.max(a * a * temper / TEMPERED).max(f32::MIN_POSITIVE);
             gain.push(2.0 * a / noise);
             cost.push(a * a / noise);

@@ -3,6 +3,7 @@
 use rustfft::num_complex::Complex32;
 
 use super::search::Glyph;
+use crate::detector::walk::{self, Sample};
 
 /// A first estimate from the moments of the power, which needs no knowledge of keying.
 ///
@@ -76,13 +77,6 @@ pub(crate) fn from_moments(
         .collect()
 }
 
-/// One measurement of the level.
-struct Sample {
-    at: f64,
-    log: f64,
-    variance: f64,
-}
-
 /// A better estimate from the marks of a first reading: a random walk in decibels, smoothed both
 /// ways (Rauch, Tung, Striebel), as fast as the marks themselves say that it is.
 pub(crate) fn from_marks(
@@ -104,7 +98,7 @@ pub(crate) fn from_marks(
         if power > 0.0 {
             samples.push(Sample {
                 at: 0.5 * (stroke.start + stroke.end) as f64 * frame_seconds,
-                log: 0.5 * f64::from(power.ln()),
+                value: 0.5 * f64::from(power.ln()),
                 variance: f64::from(n / (2.0 * length * power)).max(0.003),
             });
         }
@@ -112,57 +106,11 @@ pub(crate) fn from_marks(
     if samples.len() < 3 {
         return None;
     }
-    let mut best = (f64::NEG_INFINITY, Vec::new());
-    for rate in [0.0005, 0.02, 0.2, 1.0, 4.0] {
-        let (fit, smooth) = smooth(&samples, rate);
-        if fit > best.0 {
-            best = (fit, smooth);
-        }
-    }
-    let smooth = best.1;
-    let mut out = Vec::with_capacity(frames.len());
-    let mut i = 0;
-    for t in 0..frames.len() {
+    let (smooth, _) = walk::smooth(&samples, &[0.0005, 0.02, 0.2, 1.0, 4.0]);
+    let mut hint = 0;
+    let level = |t: usize| {
         let now = (t as f64 + 0.5) * frame_seconds;
-        while i + 1 < samples.len() && samples[i + 1].at <= now {
-            i += 1;
-        }
-        let j = (i + 1).min(samples.len() - 1);
-        let span = samples[j].at - samples[i].at;
-        let f = if span > 0.0 { ((now - samples[i].at) / span).clamp(0.0, 1.0) } else { 0.0 };
-        out.push((smooth[i] * (1.0 - f) + smooth[j] * f).exp() as f32);
-    }
-    Some(out)
-}
-
-/// Log-likelihood and smoothed logarithms for a random walk of `rate` (nepers squared a second).
-fn smooth(samples: &[Sample], rate: f64) -> (f64, Vec<f64>) {
-    let n = samples.len();
-    let (mut mean, mut var) = (samples[0].log, 4.0);
-    let mut fit = 0.0;
-    let mut filtered = Vec::with_capacity(n);
-    let mut predicted = Vec::with_capacity(n);
-    for (i, s) in samples.iter().enumerate() {
-        if i > 0 {
-            var += rate * (s.at - samples[i - 1].at).max(0.0);
-        }
-        predicted.push(var);
-        let total = var + s.variance;
-        let miss = s.log - mean;
-        if i > 0 {
-            fit -= 0.5 * (total.ln() + (miss * miss / total).min(9.0));
-        }
-        let gain = var / total;
-        mean += gain * miss;
-        var *= 1.0 - gain;
-        filtered.push((mean, var));
-    }
-    let mut out = vec![0.0; n];
-    out[n - 1] = mean;
-    for i in (0..n - 1).rev() {
-        let (m, v) = filtered[i];
-        let gain = v / predicted[i + 1];
-        out[i] = m + gain * (out[i + 1] - m);
-    }
-    (fit, out)
+        walk::between(&samples, &smooth, now, &mut hint).exp() as f32
+    };
+    Some((0..frames.len()).map(level).collect())
 }

@@ -1,13 +1,16 @@
 //! Reading a stretch of sound: from candidates of tone and speed to one text.
 
 use realfft::RealFftPlanner;
+use rustfft::num_complex::Complex32;
 
 use super::durations::{Shape, Table};
 use super::evidence::{Evidence, Levels};
 use super::search::{Glyph, Path, search};
 use super::speed::{self, SPEEDS, SpeedTrack, dot_frames};
 use super::{learn, level};
-use crate::detector::{Baseband, Candidate, Skirt, Spectrum, Track, candidates, mix, noise_near};
+use crate::detector::{
+    Baseband, Candidate, Skirt, Spectrum, Track, candidates, follow, mix, noise_near,
+};
 
 /// A text found in a stretch of sound.
 #[derive(Debug)]
@@ -129,9 +132,19 @@ fn read_tone(
     candidate: Candidate,
     scale: Scale,
 ) -> Option<Reading> {
-    let track = Track::steady(candidate.hz);
+    let mut track = Track::steady(candidate.hz);
     let decimation = ((rate * scale.frame_seconds).round() as usize).max(1);
-    let frames = mix(samples, rate, &track, decimation);
+    let mut frames = mix(samples, rate, &track, decimation);
+    for _ in 0..3 {
+        let slow: Vec<_> =
+            frames.chunks_exact(4).map(|c| c.iter().sum::<Complex32>() * 0.25).collect();
+        let Some(better) = follow(&slow, 4.0 * decimation as f64 / rate, &track) else { break };
+        if std::env::var_os("MORSE_DEBUG").is_some() {
+            eprintln!("AFC {:?}", better.knots.iter().step_by(8).collect::<Vec<_>>());
+        }
+        track = better;
+        frames = mix(samples, rate, &track, decimation);
+    }
     let variance = noise_near(spectrum, &track, rate, scale.skirt);
     let noise = (0..frames.len())
         .map(|i| {
@@ -170,17 +183,31 @@ fn read_tone(
         }
         bases.push((base.clone(), levels));
     }
-    let (_, grid, found) = best?;
+    let (_, grid, mut found) = best?;
+    if super::knob("CONST", 0.0) > 0.5 {
+        let mut c = [0usize; SPEEDS];
+        for s in &found.speed {
+            c[usize::from(*s)] += 1;
+        }
+        let m = (0..SPEEDS).max_by_key(|i| c[*i]).unwrap_or(0);
+        found.speed.fill(m as u8);
+    }
     let (base, mut levels) = bases.swap_remove(grid);
     let temper = (0.03 * scale.stretch / base.frame_seconds) as f32;
     let mut shape = Shape::NOMINAL;
     let mut path = Path { score: 0.0, glyphs: Vec::new() };
-    for pass in 0..3 {
-        let evidence = Evidence::new(&base.frames, &levels, temper, false);
+    let passes = super::knob("PASSES", 3.0) as usize;
+    for pass in 0..passes {
+        let evidence = Evidence::new(
+            &base.frames,
+            &levels,
+            temper,
+            super::knob("COH", 0.0) * pass as f32 > 0.5,
+        );
         let tables: Vec<Table> =
             (0..SPEEDS as u8).map(|k| Table::new(dot_frames(k), &shape)).collect();
         path = search(&evidence, &tables, &found.speed);
-        if path.glyphs.is_empty() || pass == 2 {
+        if path.glyphs.is_empty() || pass + 1 == passes {
             break;
         }
         shape = learn::shape(&path.glyphs, &found.speed, &Shape::NOMINAL);
