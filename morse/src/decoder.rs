@@ -1,7 +1,30 @@
-//! Reading Morse from sound, blind to tone and speed.
+//! Reading Morse from sound, blind to tone, speed and level.
+//!
+//! [`decode`] reads a recording; a [`Decoder`] reads sound as it comes. Both are one engine: a
+//! window of sound is read as a whole (tone, speed, level, where marks begin and end and what they
+//! spell, decided together), and what has settled is given out. They differ in how long that takes.
+//!
+//! ```
+//! use ipfi_morse::decoder::{Decoder, Event, Latency, text};
+//!
+//! let mut decoder = Decoder::new(8000, Latency::Live)?;
+//! decoder.push(&[0.0; 8000]); // blocks of any length
+//! decoder.finish();
+//! let events: Vec<Event> = std::iter::from_fn(|| decoder.poll_event()).collect();
+//! assert_eq!(text(&events), ""); // a second of silence
+//! # Ok::<(), ipfi_morse::decoder::DecoderError>(())
+//! ```
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "frames, samples and seconds are far below 2^52 and never negative"
+)]
 
 mod durations;
 mod evidence;
+mod lanes;
 mod learn;
 mod level;
 mod reading;
@@ -9,9 +32,27 @@ mod search;
 mod speed;
 mod trie;
 
-use realfft::RealFftPlanner;
+use std::collections::VecDeque;
+use std::fmt;
 
+use realfft::RealFftPlanner;
+use thiserror::Error;
+
+use self::reading::Reading;
 use crate::alphabet::{Code, Symbol};
+
+/// Lowest and highest sampling rate, Hz.
+pub const RATES: std::ops::RangeInclusive<u32> = 2_000..=768_000;
+
+/// A stretch of time in which the key was down.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Keyed {
+    /// When it began, seconds from the first sample.
+    pub start: f64,
+    /// When it ended.
+    pub end: f64,
+}
 
 /// A character that was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +66,9 @@ pub struct Character {
     pub start: f64,
     /// When its last mark ended.
     pub end: f64,
-    /// How sure the reading is, 0 to 1.
+    /// Its marks, one for each of the code.
+    pub marks: Vec<Keyed>,
+    /// How sure the reading is, 0 to 1, against the next character that would fit.
     pub confidence: f32,
     /// Speed, words per minute (PARIS).
     pub wpm: f64,
@@ -50,44 +93,205 @@ pub enum Event {
     },
 }
 
-/// Reads a whole recording.
-#[must_use]
-pub fn decode(samples: &[f32], rate: u32) -> Vec<Event> {
-    let mut planner = RealFftPlanner::new();
-    let trie = trie::Trie::shared();
-    let mut events = Vec::new();
-    let Some(reading) = reading::read(&mut planner, samples, f64::from(rate)) else {
-        return events;
-    };
-    let mut previous = 0.0;
-    for glyph in &reading.path.glyphs {
-        let (Some(first), Some(last)) = (glyph.strokes.first(), glyph.strokes.last()) else {
-            continue;
-        };
-        let code = trie.codes[usize::from(glyph.node)];
-        let Some(symbol) = code.symbol() else { continue };
-        let (start, end) = (reading.seconds(first.start), reading.seconds(last.end));
-        if glyph.word_before && !events.is_empty() {
-            events.push(Event::WordGap { start: previous, end: start });
-        }
-        previous = end;
-        events.push(Event::Character(Character {
-            code,
-            symbol,
-            start,
-            end,
-            confidence: 1.0 / (1.0 + (-glyph.margin).exp()),
-            wpm: reading.wpm(first.start),
-            tone_hz: reading.hz,
-            snr_db: reading.snr_db(glyph),
-        }));
-    }
-    events
+/// Why there is no decoder.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecoderError {
+    /// Not in [`RATES`].
+    #[error(
+        "{0} samples a second cannot be decoded: the rate is from {low} to {high}",
+        low = RATES.start(),
+        high = RATES.end()
+    )]
+    Rate(u32),
 }
 
-/// The text of events.
+/// How long a [`Decoder`] may look ahead before it settles on a character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Latency {
+    /// A character is out two seconds after its end at the latest. Memory: eight seconds of sound.
+    Live,
+    /// The best reading there is: a minute at a time. Memory: a minute of sound.
+    Recording,
+}
+
+impl Latency {
+    /// Seconds: of sound read at once, between readings, and a character must be old to be settled.
+    const fn timing(self) -> (f64, f64, f64) {
+        match self {
+            Self::Live => (8.0, 0.5, 1.4),
+            Self::Recording => (60.0, 42.0, 8.0),
+        }
+    }
+}
+
+/// Reads sound as it comes: samples in, events out.
+///
+/// The events depend on the samples alone, not on how they are cut into blocks. Memory is bounded
+/// by [`Latency`] and by events that have not been taken.
+pub struct Decoder {
+    rate: f64,
+    latency: Latency,
+    planner: RealFftPlanner<f32>,
+    /// The window; `origin` is the number of its first sample.
+    sound: Vec<f32>,
+    origin: u64,
+    /// How many samples of the window have been read.
+    read: usize,
+    /// Where the last character given out ended, seconds.
+    settled: f64,
+    /// Where it is likeliest to go on: tone and its age.
+    tone: Option<f64>,
+    events: VecDeque<Event>,
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("rate", &self.rate)
+            .field("latency", &self.latency)
+            .field("seconds", &((self.origin as f64 + self.sound.len() as f64) / self.rate))
+            .field("tone", &self.tone)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Decoder {
+    /// A decoder for sound of so many samples a second.
+    pub fn new(rate: u32, latency: Latency) -> Result<Self, DecoderError> {
+        if !RATES.contains(&rate) {
+            return Err(DecoderError::Rate(rate));
+        }
+        Ok(Self {
+            rate: f64::from(rate),
+            latency,
+            planner: RealFftPlanner::new(),
+            sound: Vec::new(),
+            origin: 0,
+            read: 0,
+            settled: f64::NEG_INFINITY,
+            tone: None,
+            events: VecDeque::new(),
+        })
+    }
+
+    /// Takes sound, full scale being 1; what is no number is silence.
+    pub fn push(&mut self, samples: &[f32]) {
+        let (window, step, _) = self.latency.timing();
+        let (window, step) = ((window * self.rate) as usize, (step * self.rate) as usize);
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let due = if self.read == 0 && self.latency == Latency::Recording {
+                window
+            } else {
+                (self.read + step).min(window)
+            };
+            let (now, later) = rest.split_at(rest.len().min(due - self.sound.len()));
+            self.sound.extend(now.iter().map(|x| if x.is_finite() { *x } else { 0.0 }));
+            rest = later;
+            if self.sound.len() == due {
+                self.settle(false);
+                self.read = due;
+                let spare = due.saturating_sub(window - step);
+                self.sound.drain(..spare);
+                self.read -= spare;
+                self.origin += spare as u64;
+            }
+        }
+    }
+
+    /// Says that no more sound will come, so that all that has been heard settles.
+    pub fn finish(&mut self) {
+        if self.sound.len() > self.read || self.latency == Latency::Live {
+            self.settle(true);
+        }
+        self.origin += self.sound.len() as u64;
+        self.sound.clear();
+        self.read = 0;
+    }
+
+    /// What has been found, oldest first.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The tone being followed, Hz, if there is one.
+    #[must_use]
+    pub fn tone_hz(&self) -> Option<f64> {
+        self.tone
+    }
+
+    /// Reads the window and gives out the characters that are old enough.
+    fn settle(&mut self, last: bool) {
+        let Some(reading) = reading::read(&mut self.planner, &self.sound, self.rate, self.tone)
+        else {
+            return;
+        };
+        let begin = self.origin as f64 / self.rate;
+        let (_, _, age) = self.latency.timing();
+        let until = if last { f64::INFINITY } else { self.sound.len() as f64 / self.rate - age };
+        for (index, glyph) in reading.path.glyphs.iter().enumerate() {
+            let Some(character) = character(&reading, index, begin) else { continue };
+            let middle = 0.5 * (character.start + character.end);
+            if middle <= self.settled || character.end - begin > until {
+                continue;
+            }
+            if self.settled.is_finite() && glyph.word_before {
+                self.events.push_back(Event::WordGap { start: self.settled, end: character.start });
+            }
+            self.settled = character.end;
+            self.tone = Some(character.tone_hz);
+            self.events.push_back(Event::Character(character));
+        }
+    }
+}
+
+/// One character of a reading of sound that began at `begin` seconds.
+fn character(reading: &Reading, index: usize, begin: f64) -> Option<Character> {
+    let glyph = reading.path.glyphs.get(index)?;
+    let (first, last) = (glyph.strokes.first()?, glyph.strokes.last()?);
+    let code = trie::Trie::shared().codes[usize::from(glyph.node)];
+    let at = |frame: usize| begin + reading.seconds(frame);
+    Some(Character {
+        code,
+        symbol: code.symbol()?,
+        start: at(first.start),
+        end: at(last.end),
+        marks: glyph.strokes.iter().map(|s| Keyed { start: at(s.start), end: at(s.end) }).collect(),
+        confidence: 1.0 / (1.0 + (-glyph.margin).exp()),
+        wpm: reading.wpm(first.start),
+        tone_hz: reading.hz,
+        snr_db: reading.snr_db(glyph),
+    })
+}
+
+/// Reads a whole recording of so many samples a second.
+///
+/// ```
+/// use ipfi_morse::decoder::{decode, text};
+/// // A dot of 60 ms, 700 Hz, after a second of silence, five times: a figure five.
+/// let rate = 8000;
+/// let sound: Vec<f32> = (0..3 * rate)
+///     .map(|i| {
+///         let t = i as f32 / rate as f32;
+///         let keyed = (1.0..1.6).contains(&t) && ((t - 1.0) / 0.06) as u32 % 2 == 0;
+///         if keyed { 0.5 * (t * 700.0 * std::f32::consts::TAU).sin() } else { 0.0 }
+///     })
+///     .collect();
+/// assert_eq!(text(&decode(&sound, rate)?), "5");
+/// # Ok::<(), ipfi_morse::decoder::DecoderError>(())
+/// ```
+pub fn decode(samples: &[f32], rate: u32) -> Result<Vec<Event>, DecoderError> {
+    let mut decoder = Decoder::new(rate, Latency::Recording)?;
+    decoder.push(samples);
+    decoder.finish();
+    Ok(std::iter::from_fn(|| decoder.poll_event()).collect())
+}
+
+/// The text of events: characters, prosigns as `<SK>`, and spaces.
 #[must_use]
-pub fn text(events: &[Event]) -> String {
+pub fn text<'a>(events: impl IntoIterator<Item = &'a Event>) -> String {
     let mut out = String::new();
     for event in events {
         match event {
@@ -96,8 +300,4 @@ pub fn text(events: &[Event]) -> String {
         }
     }
     out
-}
-
-pub(crate) fn knob(name: &str, default: f32) -> f32 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }

@@ -11,6 +11,7 @@
 //! | [`timing`] | words per minute (PARIS), Farnsworth spacing, weight |
 //! | [`keyer`] | symbols to key down and key up, by machine or by a human fist |
 //! | [`synth`] | keying to sound without clicks |
+//! | [`decoder`] | sound to text, blind to tone and speed: a whole recording, or live |
 //! | [`channel`] | a simulated air: noise, fading, echoes, other stations |
 //! | [`resample`] | sample-rate conversion by any ratio |
 //! | [`noise`] | seeded randomness |

@@ -63,8 +63,6 @@ pub(crate) struct Table {
     pub inner: Lengths,
     /// Gaps between characters, be it letter or word.
     pub outer: Lengths,
-    /// Any gap.
-    pub gap: Lengths,
     /// `ln` chance of a gap longer than `outer` has.
     pub pause: f32,
     /// From this length on, frames, a gap between characters is rather one between words.
@@ -111,7 +109,6 @@ impl Table {
             dash: Lengths::new(dot, (1.7, 4.8), LONGEST_DASH, |x| density(shape.dash, x, stray)),
             inner: Lengths::new(dot, (0.25, inner_to), LONGEST_GAP, inner),
             outer: Lengths::new(dot, (outer_from, outer_to), LONGEST_GAP, outer),
-            gap: Lengths::new(dot, (0.25, outer_to), LONGEST_GAP, |x| inner(x).max(outer(x))),
             pause: WORD + density(shape.word, shape.word.mean, 0.03),
             word_from: (border * dot).round() as usize,
         }

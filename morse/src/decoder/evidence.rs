@@ -55,6 +55,17 @@ pub(crate) struct Levels {
     pub noise: Vec<f32>,
 }
 
+/// What is known of the phase within a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It holds as long as a mark lasts.
+    Steady,
+    /// It holds as long as a dot lasts.
+    Dot,
+    /// It holds for so many frames: a transmitter that chirps.
+    Loose(usize),
+}
+
 /// The ratios of all stretches on one grid of frames. Rows are read backwards in length, so that
 /// they run in step with arrays indexed by the time of the stretch's beginning.
 #[derive(Debug)]
@@ -79,7 +90,7 @@ impl Evidence {
     /// Weighs every stretch. Noise is taken to be at least so strong that `temper` frames of a
     /// mark have the energy of `TEMPERED`: beyond that, certainty is not to be had, since
     /// reverberation, chirp and keying are not in the model.
-    pub(crate) fn new(frames: &[Complex32], levels: &Levels, temper: f32, coherent: bool) -> Self {
+    pub(crate) fn new(frames: &[Complex32], levels: &Levels, temper: f32, phase: Phase) -> Self {
         const TEMPERED: f32 = 31.6; // 15 dB
         let bessel = LnBessel::shared();
         let count = frames.len();
@@ -94,16 +105,30 @@ impl Evidence {
             gain.push(2.0 * a / noise);
             cost.push(a * a / noise);
         }
+        let coherent = phase == Phase::Steady;
         let longest = if coherent { LONGEST_DASH } else { LONGEST_DOT };
+        let short = |middle: usize, block: usize| {
+            let from = middle.saturating_sub(block / 2);
+            let sum: Complex32 = limited[from..(from + block).min(count)].iter().sum();
+            (bessel.of(gain[middle] * sum.norm()) - cost[middle] * block as f32) / block as f32
+        };
+        let mut single = Vec::new();
+        if let Phase::Loose(block) = phase {
+            single.extend((0..count).map(|i| short(i, block)));
+        }
         let mut chunk = vec![f32::NEG_INFINITY; (count + 1) * longest];
         for end in 1..=count {
             let row = &mut chunk[end * longest..(end + 1) * longest];
             let mut sum = Complex32::default();
             for length in 1..=longest.min(end) {
-                sum += limited[end - length];
-                let middle = end - 1 - length / 2;
-                row[longest - length] =
-                    bessel.of(gain[middle] * sum.norm()) - cost[middle] * length as f32;
+                let begin = end - length;
+                sum += limited[begin];
+                row[longest - length] = if single.is_empty() {
+                    let middle = end - 1 - length / 2;
+                    bessel.of(gain[middle] * sum.norm()) - cost[middle] * length as f32
+                } else {
+                    row.get(longest - length + 1).copied().unwrap_or(0.0) + single[begin]
+                };
             }
         }
         let mut dash = vec![f32::NEG_INFINITY; (count + 1) * LONGEST_DASH];
@@ -130,6 +155,12 @@ impl Evidence {
     pub(crate) fn dots(&self, end: usize, shortest: usize, longest: usize) -> &[f32] {
         let row = end * LONGEST_DOT + LONGEST_DOT;
         &self.chunk[row - longest..=row - shortest]
+    }
+
+    /// How much a stretch speaks for a tone that never stops, taken in chunks of a dot's length.
+    pub(crate) fn steady(&self, from: usize, to: usize, dot: usize) -> f32 {
+        let dot = dot.clamp(1, LONGEST_DOT);
+        (from + dot..=to).step_by(dot).map(|end| self.dots(end, dot, dot)[0]).sum()
     }
 
     /// Dashes that end at a frame, with lengths from `longest` down to `shortest`.

@@ -13,7 +13,7 @@ fn fit(samples: &[f32], usual: Kind, weight: f32, range: (f32, f32)) -> Kind {
     let around = usual.deviation * usual.deviation;
     let deviation = ((square + weight * around) / (n + weight)).sqrt();
     let mean = mean.clamp(range.0, range.1);
-    Kind { mean, deviation: deviation.clamp(super::knob("LD", 0.07) * mean, 0.35 * mean) }
+    Kind { mean, deviation: deviation.clamp(0.07 * mean, 0.35 * mean) }
 }
 
 /// The shape of the keying in a reading.
@@ -38,7 +38,7 @@ pub(crate) fn shape(glyphs: &[Glyph], speed: &[u8], usual: &Shape) -> Shape {
             outer.push((next.start - last.end) as f32 / dot(last.end));
         }
     }
-    let weight = super::knob("LW", 6.0);
+    let weight = 6.0;
     let dot = fit(&dots, usual.dot, weight, (0.6, 1.6));
     let dash = fit(&dashes, usual.dash, weight, (2.0, 4.5));
     let inner = fit(&inner, usual.inner, weight, (0.4, 1.7));

@@ -14,9 +14,10 @@ pub(crate) fn from_moments(
     noise: &[f32],
     frame_seconds: f64,
     scale: f64,
+    box_seconds: f64,
 ) -> Vec<f32> {
     let count = frames.len();
-    let width = ((0.032 * scale / frame_seconds).round() as usize).clamp(1, count.max(1));
+    let width = ((box_seconds * scale / frame_seconds).round() as usize).clamp(1, count.max(1));
     let step = ((0.1 * scale / frame_seconds).round() as usize).max(1);
     let reach = ((1.5 * scale / frame_seconds).round() as usize).max(1);
     let usual = {
@@ -106,7 +107,7 @@ pub(crate) fn from_marks(
     if samples.len() < 3 {
         return None;
     }
-    let (smooth, _) = walk::smooth(&samples, &[0.0005, 0.02, 0.2, 1.0, 4.0]);
+    let (smooth, _) = walk::smooth(&samples, &[0.0005, 0.02, 0.2, 1.0, 4.0], 0.0);
     let mut hint = 0;
     let level = |t: usize| {
         let now = (t as f64 + 0.5) * frame_seconds;

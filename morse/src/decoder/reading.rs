@@ -3,13 +3,14 @@
 use realfft::RealFftPlanner;
 use rustfft::num_complex::Complex32;
 
-use super::durations::{Shape, Table};
-use super::evidence::{Evidence, Levels};
+use super::durations::Shape;
+use super::evidence::{Evidence, Levels, Phase};
 use super::search::{Glyph, Path, search};
-use super::speed::{self, SPEEDS, SpeedTrack, dot_frames};
+use super::speed::{self, SpeedTrack, dot_frames};
 use super::{learn, level};
+use crate::alphabet::Mark;
 use crate::detector::{
-    Baseband, Candidate, Skirt, Spectrum, Track, candidates, follow, mix, noise_near,
+    Baseband, Candidate, Skirt, Spectrum, Track, candidates, follow, mix, noise_near, purity,
 };
 
 /// A text found in a stretch of sound.
@@ -21,8 +22,6 @@ pub(crate) struct Reading {
     pub path: Path,
     pub speed: Vec<u8>,
     pub levels: Levels,
-    /// Samples of a frame.
-    pub decimation: f64,
 }
 
 /// Range of speeds looked for at once: the length of the finest frame, and of spectra.
@@ -46,6 +45,15 @@ const ORDINARY: Scale = Scale {
     skirt: Skirt { from_hz: 50.0, to_hz: 260.0 },
     stretch: 1.0,
 };
+
+/// How often a tone is read: each reading corrects level and lengths for the next.
+const PASSES: usize = 3;
+/// The least [`focus`] of a keyed tone.
+const LEAST_FOCUS: f32 = 0.6;
+/// A tone that has been followed and one so near are the same, Hz.
+const HELD_HZ: f64 = 40.0;
+/// How much stronger, in power, another tone must be than the one followed.
+const HELD_GAIN: f32 = 4.0;
 
 impl Reading {
     /// Seconds of a frame's beginning.
@@ -74,6 +82,7 @@ pub(crate) fn read(
     planner: &mut RealFftPlanner<f32>,
     samples: &[f32],
     rate: f64,
+    tone: Option<f64>,
 ) -> Option<Reading> {
     let scale = ORDINARY;
     let window = ((scale.window_seconds * rate / 2.0).round() as usize * 2).max(4);
@@ -91,21 +100,14 @@ pub(crate) fn read(
         .filter(|c| c.contrast > 1.15)
         .filter_map(|c| read_tone(samples, rate, &spectrum, *c, scale))
         .collect();
-    if std::env::var_os("MORSE_DEBUG").is_some() {
-        eprintln!("candidates {found:?}");
-        for r in &readings {
-            eprintln!(
-                "  {:.1} Hz score {:.0} power {:.3e} wpm {:.1} glyphs {}",
-                r.hz,
-                r.score,
-                r.power(),
-                r.wpm(r.speed.len() / 2),
-                r.path.glyphs.len()
-            );
-        }
-    }
     readings.retain(Reading::credible);
-    readings.into_iter().max_by(|a, b| a.power().total_cmp(&b.power()))
+    // The strongest, not the likeliest: a fast weak signal has more marks to be sure of. One that
+    // has been followed is left for a much stronger one only.
+    let rank = |r: &Reading| {
+        let held = tone.is_some_and(|t| (t - r.hz).abs() < HELD_HZ);
+        r.power() * if held { HELD_GAIN } else { 1.0 }
+    };
+    readings.into_iter().max_by(|a, b| rank(a).total_cmp(&rank(b)))
 }
 
 impl Reading {
@@ -114,14 +116,16 @@ impl Reading {
         let (mut sum, mut n) = (0.0, 0.0);
         for s in strokes {
             let l = (s.end - s.start) as f32;
-            sum += self.levels.mark[(s.start + s.end) / 2].powi(2) * l;
+            sum += self.levels.mark[usize::midpoint(s.start, s.end)].powi(2) * l;
             n += l;
         }
         sum / f32::max(n, 1.0)
     }
 
     fn credible(&self) -> bool {
-        self.score > 20.0 && !self.path.glyphs.is_empty()
+        let strokes = self.path.glyphs.iter().flat_map(|g| &g.strokes);
+        let (count, sum) = strokes.fold((0.0, 0.0), |(n, e), s| (n + 1.0, e + s.evidence));
+        self.score > 20.0 && sum > 3.0 * count
     }
 }
 
@@ -139,9 +143,6 @@ fn read_tone(
         let slow: Vec<_> =
             frames.chunks_exact(4).map(|c| c.iter().sum::<Complex32>() * 0.25).collect();
         let Some(better) = follow(&slow, 4.0 * decimation as f64 / rate, &track) else { break };
-        if std::env::var_os("MORSE_DEBUG").is_some() {
-            eprintln!("AFC {:?}", better.knots.iter().step_by(8).collect::<Vec<_>>());
-        }
         track = better;
         frames = mix(samples, rate, &track, decimation);
     }
@@ -153,6 +154,22 @@ fn read_tone(
         })
         .collect();
     let mut base = Baseband { frame_seconds: decimation as f64 / rate, frames, noise };
+    // A chirping transmitter: the phase holds for a hundredth of a second only.
+    let chirps = {
+        let slow = base.halved().halved();
+        let level =
+            level::from_moments(&slow.frames, &slow.noise, slow.frame_seconds, scale.stretch, 0.01);
+        let pure = purity(&slow.frames, &level, slow.frame_seconds, 3);
+        // Noise turns the phase too: of a weak tone nothing can be said.
+        let strong = |i: usize| level[i] * level[i] > 8.0 * slow.noise[i];
+        let heard = (0..level.len()).filter(|i| strong(*i)).count() * 2 > level.len();
+        heard && pure.is_some_and(|p| p < 0.8)
+    };
+    let phase_at = |frame_seconds: f64| {
+        let block = (0.01 * scale.stretch / frame_seconds).round() as usize;
+        if chirps { Phase::Loose(block.max(1)) } else { Phase::Dot }
+    };
+    let nominal = speed::tables(&Shape::NOMINAL);
     let mut best: Option<(f32, usize, SpeedTrack)> = None;
     let mut bases = Vec::new();
     for grid in 0..scale.grids {
@@ -162,52 +179,39 @@ fn read_tone(
         if base.frames.len() < 16 {
             break;
         }
-        let mark =
-            level::from_moments(&base.frames, &base.noise, base.frame_seconds, scale.stretch);
+        let mark = level::from_moments(
+            &base.frames,
+            &base.noise,
+            base.frame_seconds,
+            scale.stretch,
+            if chirps { 0.01 } else { 0.032 },
+        );
         let levels = Levels { mark, noise: base.noise.clone() };
         let temper = (0.03 * scale.stretch / base.frame_seconds) as f32;
-        let evidence = Evidence::new(&base.frames, &levels, temper, false);
-        if let Some(found) = speed::track(&evidence, &Shape::NOMINAL) {
-            if std::env::var_os("MORSE_DEBUG").is_some() {
-                let mid = found.speed[found.speed.len() / 2];
-                eprintln!(
-                    "    {:.0} Hz grid {grid} score {:.0} wpm {:.1}",
-                    candidate.hz,
-                    found.score,
-                    1.2 / (f64::from(dot_frames(mid)) * base.frame_seconds)
-                );
-            }
-            if best.as_ref().is_none_or(|b| found.score > b.0) {
-                best = Some((found.score, grid, found));
-            }
+        let evidence = Evidence::new(&base.frames, &levels, temper, phase_at(base.frame_seconds));
+        if let Some(found) = speed::track(&evidence, &nominal)
+            && best.as_ref().is_none_or(|b| found.score > b.0)
+        {
+            best = Some((found.score, grid, found));
         }
         bases.push((base.clone(), levels));
     }
-    let (_, grid, mut found) = best?;
-    if super::knob("CONST", 0.0) > 0.5 {
-        let mut c = [0usize; SPEEDS];
-        for s in &found.speed {
-            c[usize::from(*s)] += 1;
-        }
-        let m = (0..SPEEDS).max_by_key(|i| c[*i]).unwrap_or(0);
-        found.speed.fill(m as u8);
-    }
+    let (_, grid, found) = best?;
     let (base, mut levels) = bases.swap_remove(grid);
     let temper = (0.03 * scale.stretch / base.frame_seconds) as f32;
     let mut shape = Shape::NOMINAL;
     let mut path = Path { score: 0.0, glyphs: Vec::new() };
-    let passes = super::knob("PASSES", 3.0) as usize;
-    for pass in 0..passes {
-        let evidence = Evidence::new(
-            &base.frames,
-            &levels,
-            temper,
-            super::knob("COH", 0.0) * pass as f32 > 0.5,
-        );
-        let tables: Vec<Table> =
-            (0..SPEEDS as u8).map(|k| Table::new(dot_frames(k), &shape)).collect();
+    for pass in 0..PASSES {
+        let evidence = Evidence::new(&base.frames, &levels, temper, phase_at(base.frame_seconds));
+        let tables = speed::tables(&shape);
         path = search(&evidence, &tables, &found.speed);
-        if path.glyphs.is_empty() || pass + 1 == passes {
+        if path.glyphs.is_empty() || carrier(&evidence, &path, &found.speed) {
+            return None;
+        }
+        if !chirps && focus(&base, &path) < LEAST_FOCUS {
+            return None;
+        }
+        if pass + 1 == PASSES {
             break;
         }
         shape = learn::shape(&path.glyphs, &found.speed, &Shape::NOMINAL);
@@ -217,9 +221,6 @@ fn read_tone(
             levels.mark = mark;
         }
     }
-    if std::env::var_os("MORSE_DEBUG").is_some() {
-        eprintln!("    {:.0} Hz grid {grid} path {:.0} {shape:?}", candidate.hz, path.score);
-    }
     Some(Reading {
         hz: candidate.hz,
         score: path.score,
@@ -227,6 +228,32 @@ fn read_tone(
         path,
         speed: found.speed,
         levels,
-        decimation: base.frame_seconds * rate,
     })
+}
+
+/// How much of the marks' power is in a tone that holds its phase for a dot: 1 for a keyed tone,
+/// less for voices and for the skirts of something that is elsewhere.
+fn focus(base: &Baseband, path: &Path) -> f32 {
+    let (mut tone, mut all) = (0.0, 0.0);
+    for stroke in path.glyphs.iter().flat_map(|g| &g.strokes) {
+        let parts = if stroke.mark == Mark::Dash { 3 } else { 1 };
+        let length = (stroke.end - stroke.start).div_ceil(parts);
+        for from in (stroke.start..stroke.end).step_by(length) {
+            let range = from..(from + length).min(stroke.end);
+            let n = range.len() as f32;
+            let frames = &base.frames[range.clone()];
+            let noise = base.noise[range].iter().sum::<f32>();
+            tone += (frames.iter().sum::<Complex32>().norm_sqr() - noise) / n;
+            all += frames.iter().map(Complex32::norm_sqr).sum::<f32>() - noise;
+        }
+    }
+    if all > 0.0 { tone / all } else { 1.0 }
+}
+
+/// Whether a tone that never stops explains the sound between the first mark and the last as well.
+fn carrier(evidence: &Evidence, path: &Path, speed: &[u8]) -> bool {
+    let strokes = || path.glyphs.iter().flat_map(|g| &g.strokes);
+    let (Some(first), Some(last)) = (strokes().next(), strokes().last()) else { return false };
+    let dot = dot_frames(speed[first.start]).round() as usize;
+    strokes().count() > 1 && evidence.steady(first.start, last.end, dot) > path.score
 }

@@ -7,7 +7,8 @@
 
 use super::durations::{Lengths, Table};
 use super::evidence::Evidence;
-use super::trie::{LANES, Step, Trie};
+use super::lanes::{best2, raise};
+use super::trie::{Step, Trie};
 use crate::alphabet::Mark;
 
 const BLANK: usize = 512;
@@ -93,20 +94,7 @@ impl<'a> Search<'a> {
         for t in 1..=self.evidence.frames {
             let table = self.table(t);
             let row = BLANK + t;
-            gather(
-                &mut dots,
-                &self.ready,
-                row,
-                &table.dot,
-                Some(self.evidence.dots(t, table.dot.shortest, table.dot.longest)),
-            );
-            gather(
-                &mut dashes,
-                &self.ready,
-                row,
-                &table.dash,
-                Some(self.evidence.dashes(t, table.dash.shortest, table.dash.longest)),
-            );
+            self.marks(&mut dots, &mut dashes, t);
             let mut end = (f32::NEG_INFINITY, 0_u8);
             let marked = &mut self.marked[row * inner..(row + 1) * inner];
             for step in &self.trie.steps {
@@ -129,12 +117,10 @@ impl<'a> Search<'a> {
                 best = (end.0, t);
             }
             let ready = &mut self.ready[row * inner..(row + 1) * inner];
-            gather_into(ready, &self.marked, row, &table.inner);
+            gather(ready, &self.marked, row, &table.inner, None);
             let outer = &table.outer;
-            let gap = super::speed::best2(
-                &self.ended[row - outer.longest..=row - outer.shortest],
-                &outer.reversed,
-            );
+            let gap =
+                best2(&self.ended[row - outer.longest..=row - outer.shortest], &outer.reversed);
             while pending + outer.longest < t {
                 paused = paused.max(self.ended[BLANK + pending] + table.pause);
                 pending += 1;
@@ -176,25 +162,21 @@ impl<'a> Search<'a> {
         glyphs
     }
 
+    /// Scores of marks that end at `t`, after each inner node.
+    fn marks(&self, dots: &mut [f32], dashes: &mut [f32], t: usize) {
+        let (dot, dash) = (&self.table(t).dot, &self.table(t).dash);
+        let evidence = self.evidence.dots(t, dot.shortest, dot.longest);
+        gather(dots, &self.ready, BLANK + t, dot, Some(evidence));
+        let evidence = self.evidence.dashes(t, dash.shortest, dash.longest);
+        gather(dashes, &self.ready, BLANK + t, dash, Some(evidence));
+    }
+
+    /// How much better the character that ends at `t` is than any other that could.
     fn margin(&self, t: usize) -> f32 {
-        let table = self.table(t);
         let inner = self.trie.inner;
         let mut dots = vec![0.0; inner];
         let mut dashes = vec![0.0; inner];
-        gather(
-            &mut dots,
-            &self.ready,
-            BLANK + t,
-            &table.dot,
-            Some(self.evidence.dots(t, table.dot.shortest, table.dot.longest)),
-        );
-        gather(
-            &mut dashes,
-            &self.ready,
-            BLANK + t,
-            &table.dash,
-            Some(self.evidence.dashes(t, table.dash.shortest, table.dash.longest)),
-        );
+        self.marks(&mut dots, &mut dashes, t);
         let mut best = [f32::NEG_INFINITY; 2];
         for step in &self.trie.steps {
             let score = match step.mark {
@@ -272,36 +254,12 @@ impl<'a> Search<'a> {
     }
 }
 
-/// `out[n] = max over d of (from[row - d][n] + lengths[d] + extra[d])`.
-fn gather(out: &mut [f32], from: &[f32], row: usize, lengths: &Lengths, extra: Option<&[f32]>) {
+/// `out[n]` is the greatest over lengths `d` of `from[row - d][n] + lengths[d] + evidence[d]`.
+fn gather(out: &mut [f32], from: &[f32], row: usize, lengths: &Lengths, evidence: Option<&[f32]>) {
     let inner = out.len();
     let rows = &from[(row - lengths.longest) * inner..(row - lengths.shortest + 1) * inner];
     out.fill(f32::NEG_INFINITY);
-    let extra = extra.unwrap_or(&lengths.reversed);
-    for ((source, lp), e) in rows.chunks_exact(inner).zip(&lengths.reversed).zip(extra) {
-        let add = lp + e;
-        if add < -60.0 {
-            continue;
-        }
-        for (o, s) in out.chunks_exact_mut(LANES).zip(source.chunks_exact(LANES)) {
-            for lane in 0..LANES {
-                let v = s[lane] + add;
-                o[lane] = if v > o[lane] { v } else { o[lane] };
-            }
-        }
-    }
-}
-
-/// `out[n] = max over d of (from[row - d][n] + lengths[d])`.
-fn gather_into(out: &mut [f32], from: &[f32], row: usize, lengths: &Lengths) {
-    let inner = out.len();
-    let rows = &from[(row - lengths.longest) * inner..(row - lengths.shortest + 1) * inner];
-    for (source, add) in rows.chunks_exact(inner).zip(&lengths.reversed) {
-        for (o, s) in out.chunks_exact_mut(LANES).zip(source.chunks_exact(LANES)) {
-            for lane in 0..LANES {
-                let v = s[lane] + add;
-                o[lane] = if v > o[lane] { v } else { o[lane] };
-            }
-        }
+    for (i, (source, length)) in rows.chunks_exact(inner).zip(&lengths.reversed).enumerate() {
+        raise(out, source, length + evidence.map_or(0.0, |e| e[i]));
     }
 }

@@ -3,11 +3,12 @@
 //! It knows nothing of characters, so it is cheap enough to run at every speed of two octaves
 //! with the speed as a slow state: operators speed up, and another one answers at his own.
 
-use super::durations::{Shape, Table};
+use super::durations::{Lengths, Shape, Table};
 use super::evidence::Evidence;
+use super::lanes::{best2, best3};
 
 /// Frames of a dot at the fastest speed of a grid.
-pub(crate) const SHORTEST_DOT: f32 = 5.0;
+const SHORTEST_DOT: f32 = 5.0;
 /// Speeds of a grid, 5 % apart: two octaves.
 pub(crate) const SPEEDS: usize = 29;
 /// Cost of the next speed on the grid, and of any other, after a character.
@@ -15,12 +16,17 @@ const SLOW_CHANGE: f32 = 3.0;
 const JUMP: f32 = 14.0;
 /// `ln` chance of a dot or of a dash.
 const MARK: f32 = -0.69;
-/// What a mark costs because the code tree may not allow it.
+/// Frames before the first, in which nothing can have happened.
 const BLANK: usize = 512;
 
 /// Frames of a dot at one speed of a grid.
 pub(crate) fn dot_frames(speed: u8) -> f32 {
     SHORTEST_DOT * 1.05_f32.powi(i32::from(speed))
+}
+
+/// The tables of all speeds of a grid.
+pub(crate) fn tables(shape: &Shape) -> Vec<Table> {
+    (0..SPEEDS as u8).map(|k| Table::new(dot_frames(k), shape)).collect()
 }
 
 /// How the speed ran.
@@ -32,181 +38,181 @@ pub(crate) struct SpeedTrack {
     pub speed: Vec<u8>,
 }
 
-/// The greatest of `a + b + c`.
-pub(crate) fn best3(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
-    const LANES: usize = 8;
-    let mut best = [f32::NEG_INFINITY; LANES];
-    let n = a.len().min(b.len()).min(c.len());
-    let (a, b, c) = (&a[..n], &b[..n], &c[..n]);
-    let whole = n / LANES * LANES;
-    let mut i = 0;
-    while i < whole {
-        for lane in 0..LANES {
-            let v = a[i + lane] + b[i + lane] + c[i + lane];
-            best[lane] = if v > best[lane] { v } else { best[lane] };
-        }
-        i += LANES;
-    }
-    while i < n {
-        let v = a[i] + b[i] + c[i];
-        best[0] = if v > best[0] { v } else { best[0] };
-        i += 1;
-    }
-    best.into_iter().fold(f32::NEG_INFINITY, f32::max)
-}
-
-/// The greatest of `a + b`.
-pub(crate) fn best2(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 8;
-    let mut best = [f32::NEG_INFINITY; LANES];
-    let n = a.len().min(b.len());
-    let (a, b) = (&a[..n], &b[..n]);
-    let whole = n / LANES * LANES;
-    let mut i = 0;
-    while i < whole {
-        for lane in 0..LANES {
-            let v = a[i + lane] + b[i + lane];
-            best[lane] = if v > best[lane] { v } else { best[lane] };
-        }
-        i += LANES;
-    }
-    while i < n {
-        let v = a[i] + b[i];
-        best[0] = if v > best[0] { v } else { best[0] };
-        i += 1;
-    }
-    best.into_iter().fold(f32::NEG_INFINITY, f32::max)
-}
-
 /// Finds the speeds under which keying explains the sound best; `None` where noise does.
-pub(crate) fn track(evidence: &Evidence, shape: &Shape) -> Option<SpeedTrack> {
-    let frames = evidence.frames;
-    let tables: Vec<Table> = (0..SPEEDS as u8).map(|k| Table::new(dot_frames(k), shape)).collect();
-    // Scores of "a gap ended here" and "a mark ended here", each with a blank run-up.
-    let width = BLANK + frames + 1;
-    let mut ready = vec![f32::NEG_INFINITY; SPEEDS * width];
-    let mut marked = vec![f32::NEG_INFINITY; SPEEDS * width];
-    let mut from = vec![0_u8; SPEEDS * (frames + 1)];
-    let mut paused = [f32::NEG_INFINITY; SPEEDS];
-    for k in 0..SPEEDS {
-        ready[k * width + BLANK] = 0.0;
+pub(crate) fn track(evidence: &Evidence, tables: &[Table]) -> Option<SpeedTrack> {
+    let mut model = Model::new(evidence, tables);
+    let end = (1..=evidence.frames).fold((0.0, 0, 0), |best, t| {
+        let here = model.step(t);
+        if here.0 > best.0 { here } else { best }
+    });
+    (end.0 > 0.0).then(|| SpeedTrack { score: end.0, speed: model.trace(end.1, end.2) })
+}
+
+struct Model<'a> {
+    evidence: &'a Evidence,
+    tables: &'a [Table],
+    /// Length of the row of each speed in what follows.
+    width: usize,
+    /// For each speed and time, the score of "a gap ended here".
+    ready: Vec<f32>,
+    /// The same for "a mark ended here".
+    marked: Vec<f32>,
+    /// Which speed a gap that ended here came from.
+    from: Vec<u8>,
+    /// For each speed, the best end of a character a long pause ago.
+    paused: [f32; SPEEDS],
+}
+
+impl<'a> Model<'a> {
+    fn new(evidence: &'a Evidence, tables: &'a [Table]) -> Self {
+        let width = BLANK + evidence.frames + 1;
+        let mut ready = vec![f32::NEG_INFINITY; SPEEDS * width];
+        for k in 0..SPEEDS {
+            ready[k * width + BLANK] = 0.0;
+        }
+        Self {
+            evidence,
+            tables,
+            width,
+            ready,
+            marked: vec![f32::NEG_INFINITY; SPEEDS * width],
+            from: vec![0; SPEEDS * width],
+            paused: [f32::NEG_INFINITY; SPEEDS],
+        }
     }
-    let mut end = (0.0_f32, 0_usize, 0_usize);
-    for t in 1..=frames {
+
+    fn place(&self, speed: usize, t: usize) -> usize {
+        speed * self.width + BLANK + t
+    }
+
+    /// Takes one frame; returns the best score of a mark that ends with it, the time, the speed.
+    fn step(&mut self, t: usize) -> (f32, usize, usize) {
         let mut outer = [f32::NEG_INFINITY; SPEEDS];
-        let mut any = f32::NEG_INFINITY;
-        for (k, table) in tables.iter().enumerate() {
-            let here = k * width + BLANK + t;
+        let mut best = (f32::NEG_INFINITY, t, 0);
+        for (k, table) in self.tables.iter().enumerate() {
+            let here = self.place(k, t);
             let (dot, dash) = (&table.dot, &table.dash);
             let dots = best3(
-                &ready[here - dot.longest..=here - dot.shortest],
-                evidence.dots(t, dot.shortest, dot.longest),
+                before(&self.ready, here, dot),
+                self.evidence.dots(t, dot.shortest, dot.longest),
                 &dot.reversed,
             );
             let dashes = best3(
-                &ready[here - dash.longest..=here - dash.shortest],
-                evidence.dashes(t, dash.shortest, dash.longest),
+                before(&self.ready, here, dash),
+                self.evidence.dashes(t, dash.shortest, dash.longest),
                 &dash.reversed,
             );
             let mark = MARK + dots.max(dashes);
-            marked[here] = mark;
-            if mark > end.0 {
-                end = (mark, t, k);
+            self.marked[here] = mark;
+            if mark > best.0 {
+                best = (mark, t, k);
             }
-            let (inner, far) = (&table.inner, &table.outer);
-            let inside =
-                best2(&marked[here - inner.longest..=here - inner.shortest], &inner.reversed);
-            let outside = best2(&marked[here - far.longest..=here - far.shortest], &far.reversed);
-            paused[k] = paused[k].max(marked[here - far.longest - 1] + table.pause);
-            outer[k] = outside.max(paused[k]);
-            any = any.max(outer[k]);
-            ready[here] = inside;
+            self.ready[here] =
+                best2(before(&self.marked, here, &table.inner), &table.inner.reversed);
+            let outside = best2(before(&self.marked, here, &table.outer), &table.outer.reversed);
+            let long_ago = self.marked[here - table.outer.longest - 1] + table.pause;
+            self.paused[k] = self.paused[k].max(long_ago);
+            outer[k] = outside.max(self.paused[k]);
+        }
+        self.change(t, &outer);
+        best
+    }
+
+    /// Lets the speed change with a gap between characters.
+    fn change(&mut self, t: usize, outer: &[f32; SPEEDS]) {
+        let mut any = (f32::NEG_INFINITY, 0);
+        for (k, score) in outer.iter().enumerate() {
+            if *score > any.0 {
+                any = (*score, k);
+            }
         }
         for k in 0..SPEEDS {
             let mut best = (outer[k], k);
-            for other in [k.wrapping_sub(1), k + 1] {
-                if other < SPEEDS && outer[other] - SLOW_CHANGE > best.0 {
-                    best = (outer[other] - SLOW_CHANGE, other);
+            let mut offer = |score: f32, speed: usize| {
+                if score > best.0 {
+                    best = (score, speed);
                 }
+            };
+            if k > 0 {
+                offer(outer[k - 1] - SLOW_CHANGE, k - 1);
             }
-            if any - JUMP > best.0 {
-                let source = outer.iter().position(|o| *o == any).unwrap_or(k);
-                best = (any - JUMP, source);
+            if k + 1 < SPEEDS {
+                offer(outer[k + 1] - SLOW_CHANGE, k + 1);
             }
-            let here = k * width + BLANK + t;
-            let place = k * (frames + 1) + t;
-            from[place] = k as u8;
-            if best.0 > ready[here] {
-                ready[here] = best.0;
-                from[place] = best.1 as u8;
+            offer(any.0 - JUMP, any.1);
+            let here = self.place(k, t);
+            self.from[here] = k as u8;
+            if best.0 > self.ready[here] {
+                self.ready[here] = best.0;
+                self.from[here] = best.1 as u8;
             }
             // Nothing before: the sound begins with silence of any length.
-            if ready[here] < 0.0 {
-                ready[here] = 0.0;
-            }
+            self.ready[here] = self.ready[here].max(0.0);
         }
     }
-    let (score, mut t, mut k) = end;
-    if score <= 0.0 {
-        return None;
+
+    /// The speed at each frame on the best path to a mark that ends at `t`.
+    fn trace(&self, mut t: usize, mut speed: usize) -> Vec<u8> {
+        let mut out = vec![speed as u8; self.evidence.frames];
+        while t > 0 {
+            let start = t - self.mark(t, speed);
+            out[start..t].fill(speed as u8);
+            t = start;
+            let source = usize::from(self.from[self.place(speed, t)]);
+            if t == 0 || self.ready[self.place(speed, t)] <= 0.0 {
+                break;
+            }
+            let start = t.saturating_sub(self.gap(t, source, source == speed));
+            out[start..t].fill(source as u8);
+            (t, speed) = (start, source);
+        }
+        out[..t].fill(speed as u8);
+        out
     }
-    let mut speed = vec![0_u8; frames];
-    speed[t..].fill(k as u8);
-    loop {
-        // A mark ends at `t`.
-        let table = &tables[k];
+
+    /// The length of the mark that ends at `t`.
+    fn mark(&self, t: usize, speed: usize) -> usize {
+        let table = &self.tables[speed];
         let mut best = (f32::NEG_INFINITY, 1);
         for (lengths, row) in [
-            (&table.dot, evidence.dots(t, table.dot.shortest, table.dot.longest)),
-            (&table.dash, evidence.dashes(t, table.dash.shortest, table.dash.longest)),
+            (&table.dot, self.evidence.dots(t, table.dot.shortest, table.dot.longest)),
+            (&table.dash, self.evidence.dashes(t, table.dash.shortest, table.dash.longest)),
         ] {
-            for (i, (lp, e)) in lengths.reversed.iter().zip(row).enumerate() {
-                let d = lengths.longest - i;
-                let v = ready[k * width + BLANK + t - d] + lp + e;
-                if v > best.0 {
-                    best = (v, d);
+            let ready = before(&self.ready, self.place(speed, t), lengths);
+            for (i, ((r, e), l)) in ready.iter().zip(row).zip(&lengths.reversed).enumerate() {
+                if r + e + l > best.0 {
+                    best = (r + e + l, lengths.longest - i);
                 }
             }
         }
-        let start = t.saturating_sub(best.1);
-        speed[start..t].fill(k as u8);
-        t = start;
-        let value = ready[k * width + BLANK + t];
-        if value <= 0.0 || t == 0 {
-            break;
-        }
-        let source = usize::from(from[k * (frames + 1) + t]);
-        let table = &tables[source];
-        let base = source * width + BLANK + t;
-        let mut best = (f32::NEG_INFINITY, 1);
-        for lengths in [&table.inner, &table.outer] {
-            if source != k && std::ptr::eq(lengths, &raw const table.inner) {
-                continue;
-            }
-            for (i, lp) in lengths.reversed.iter().enumerate() {
-                let d = lengths.longest - i;
-                let v = marked[base - d] + lp;
-                if v > best.0 {
-                    best = (v, d);
-                }
-            }
-        }
-        let mut d = table.outer.longest + 1;
-        while d <= t {
-            let v = marked[base - d] + table.pause;
-            if v > best.0 {
-                best = (v, d);
-            }
-            d += 1;
-        }
-        let start = t.saturating_sub(best.1);
-        speed[start..t].fill(source as u8);
-        t = start;
-        k = source;
-        if t == 0 {
-            break;
-        }
+        best.1.min(t)
     }
-    speed[..t].fill(k as u8);
-    Some(SpeedTrack { score, speed })
+
+    /// The length of the gap that ends at `t`; inside a character only if the speed stayed.
+    fn gap(&self, t: usize, speed: usize, stayed: bool) -> usize {
+        let table = &self.tables[speed];
+        let here = self.place(speed, t);
+        let mut best = (f32::NEG_INFINITY, 1);
+        for lengths in [Some(&table.inner).filter(|_| stayed), Some(&table.outer)] {
+            let Some(lengths) = lengths else { continue };
+            let marked = before(&self.marked, here, lengths);
+            for (i, (m, l)) in marked.iter().zip(&lengths.reversed).enumerate() {
+                if m + l > best.0 {
+                    best = (m + l, lengths.longest - i);
+                }
+            }
+        }
+        for length in table.outer.longest + 1..=t {
+            let score = self.marked[here - length] + table.pause;
+            if score > best.0 {
+                best = (score, length);
+            }
+        }
+        best.1
+    }
+}
+
+/// What lies before a place, from the longest of the lengths to the shortest.
+fn before<'a>(row: &'a [f32], place: usize, lengths: &Lengths) -> &'a [f32] {
+    &row[place - lengths.longest..=place - lengths.shortest]
 }

@@ -45,8 +45,8 @@ fn weight(class: Class, symbol: Symbol) -> f64 {
             0.5 * f64::from(english) / 1000.0 + 0.5 / 40.0
         }
         (Class::Digit, _) => 0.5 / 40.0,
-        (Class::Punctuation, Symbol::Char('?' | '/' | '=' | '+' | ',' | '.')) => 0.004,
-        (Class::Prosign, Symbol::Prosign("SK")) => 0.004,
+        (Class::Punctuation, Symbol::Char('?' | '/' | '=' | '+' | ',' | '.'))
+        | (Class::Prosign, Symbol::Prosign("SK")) => 0.004,
         (Class::Punctuation | Class::Prosign, _) => 0.0015,
         _ => 0.0004,
     }

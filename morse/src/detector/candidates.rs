@@ -16,8 +16,8 @@ pub(crate) struct Candidate {
 
 /// The lowest tone looked for, Hz.
 const LOWEST_HZ: f64 = 120.0;
-/// Half the width of the neighbourhood that a peak is compared with, Hz.
-const NEIGHBOURHOOD_HZ: f64 = 450.0;
+/// Below this part of the strongest tone's power there is nothing but its own imperfections.
+const FAINTEST: f32 = 1e-6;
 /// Peaks nearer than this to a higher one are its own side bands, Hz.
 const APART_HZ: f64 = 45.0;
 
@@ -48,16 +48,15 @@ pub(crate) fn candidates(spectrum: &Spectrum, limit: usize) -> Vec<Candidate> {
     let n = frames as f32;
     let deviation: Vec<f32> =
         sum.iter().zip(&square).map(|(s, q)| (q / n - (s / n) * (s / n)).max(0.0).sqrt()).collect();
-    let reach = (NEIGHBOURHOOD_HZ / spectrum.bin_hz).round() as usize;
+    let usual = median(&mut deviation[lowest..].to_vec()).max(1e-6);
     let mut found: Vec<Candidate> = Vec::new();
+    let mean = |bin: usize| (0..frames).map(|t| spectrum.at(t, bin)).sum::<f32>();
+    let least = (lowest..bins).map(mean).fold(0.0, f32::max) * FAINTEST;
     for bin in lowest..bins - 1 {
         let here = deviation[bin];
-        if here < deviation[bin - 1] || here < deviation[bin + 1] {
+        if here < deviation[bin - 1] || here < deviation[bin + 1] || mean(bin) < least {
             continue;
         }
-        let around = bin.saturating_sub(reach).max(lowest)..(bin + reach + 1).min(bins);
-        let mut around = deviation[around].to_vec();
-        let usual = median(&mut around).max(1e-6);
         found.push(Candidate { hz: peak_hz(spectrum, bin), contrast: here / usual });
     }
     found.sort_by(|a, b| b.contrast.total_cmp(&a.contrast));

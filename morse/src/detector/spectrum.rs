@@ -86,14 +86,9 @@ impl Spectrum {
 
 /// The middle value; reorders the slice. Zero of nothing.
 pub(crate) fn median(values: &mut [f32]) -> f32 {
-    quantile(values, 0.5)
-}
-
-/// The value below which a fraction `q` lies; reorders the slice. Zero of nothing.
-pub(crate) fn quantile(values: &mut [f32], q: f64) -> f32 {
     if values.is_empty() {
         return 0.0;
     }
-    let k = ((values.len() - 1) as f64 * q).round() as usize;
-    *values.select_nth_unstable_by(k, f32::total_cmp).1
+    let middle = (values.len() - 1) / 2;
+    *values.select_nth_unstable_by(middle, f32::total_cmp).1
 }

@@ -10,13 +10,15 @@ pub(crate) struct Sample {
 }
 
 /// Smooths measurements of a random walk both ways (Rauch, Tung, Striebel). The walk's rate, in
-/// squared units a second, is the one of `rates` under which the measurements are likeliest.
+/// squared units a second, is the one of `rates` under which the measurements are likeliest; any
+/// but the first must be `surer` by so much, `ln`.
 ///
 /// Returns the smoothed value at each measurement and the rate.
-pub(crate) fn smooth(samples: &[Sample], rates: &[f64]) -> (Vec<f64>, f64) {
+pub(crate) fn smooth(samples: &[Sample], rates: &[f64], surer: f64) -> (Vec<f64>, f64) {
     let mut best = (f64::NEG_INFINITY, Vec::new(), 0.0);
-    for &rate in rates {
+    for (i, &rate) in rates.iter().enumerate() {
         let (fit, smooth) = pass(samples, rate);
+        let fit = if i == 0 { fit + surer } else { fit };
         if fit > best.0 {
             best = (fit, smooth, rate);
         }
