@@ -1,8 +1,11 @@
+//! A whole transport.
 use ipfi_transport::{BoxFuture, BoxStream, Listener, Transport, boxed};
 use std::io;
 use tokio::net::{UnixListener, UnixStream};
 
 /// Sockets by their path.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "there is nothing to add")]
 pub struct Sock;
 
 impl Transport for Sock {
