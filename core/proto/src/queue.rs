@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 /// Above this the memory is given back as soon as the queue is empty.
-const KEEP: usize = 4096;
+const KEEP: usize = 1024;
 
 /// Whole frames, one after another, taken out in pieces of any size.
 #[derive(Debug, Default)]

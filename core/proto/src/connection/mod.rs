@@ -19,6 +19,7 @@ use crate::meter::Meter;
 use crate::table::{Key, Numbers, Slab};
 use crate::{Cause, Code, Config, Instant, Limits, MAX_NAME, PeerLimits, ProtocolError};
 use alloc::collections::{BTreeSet, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::size_of;
 
@@ -66,7 +67,7 @@ use core::mem::size_of;
 /// ```
 #[derive(Debug)]
 pub struct Connection {
-    config: Config,
+    config: Arc<Config>,
     peer: PeerLimits,
     /// The codec of the peer's hello; `None` until it came.
     peer_codec: Option<u8>,
@@ -122,9 +123,15 @@ pub(crate) enum State {
 
 impl Connection {
     /// A wire of which nothing was sent or received yet. Both ends are alike: neither is the client.
+    ///
+    /// Many wires may share a configuration; [`Limits::rounded`] saves each a copy of its own.
     #[must_use]
-    pub fn new(mut config: Config, now: Instant) -> Self {
-        config.limits = config.limits.rounded();
+    pub fn new(config: impl Into<Arc<Config>>, now: Instant) -> Self {
+        let mut config = config.into();
+        let rounded = config.limits.rounded();
+        if rounded != config.limits {
+            Arc::make_mut(&mut config).limits = rounded;
+        }
         let limits = &config.limits;
         Self {
             peer: PeerLimits::INITIAL,
@@ -168,7 +175,8 @@ impl Connection {
                 let bytes = payload.capacity();
                 self.free(bytes);
             }
-            None if self.events.capacity() > 64 => self.events = VecDeque::new(),
+            // A wire that rests takes little memory.
+            None if self.events.capacity() > 64 || self.is_idle() => self.events = VecDeque::new(),
             Some(_) | None => {}
         }
         event
