@@ -10,7 +10,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use ipfi_transport::{BoxStream, reason};
-use tokio::{sync::Notify, time::sleep};
+use tokio::sync::Notify;
 
 use crate::{
     bridge::{Bridge, Facing},
@@ -18,7 +18,6 @@ use crate::{
     log,
     port::{Shared, until_silent},
     queue::{Receiver, Sender},
-    relay::DRAIN,
     signals::Stop,
     stats::{Counted, add},
 };
@@ -77,10 +76,6 @@ impl Peer {
         let stream = Shared::new(stream);
         let how = {
             let carried = self.carry(&stream, inbox, outbox, stop.clone());
-            let stopped = async {
-                stop.requested().await;
-                sleep(DRAIN).await;
-            };
             tokio::select! {
                 result = carried => match result {
                     Ok(how) => how.into(),
@@ -91,7 +86,7 @@ impl Peer {
                     }
                 },
                 () = self.signal.leave.notified() => "had to leave".into(),
-                () = stopped => "had to leave".into(),
+                () = stop.and_drained() => "had to leave".into(),
             }
         };
         if self.signal.cut.load(Relaxed) {

@@ -24,10 +24,10 @@ use crate::{
     exit::BridgeError,
     log,
     queue::{CHUNK, Receiver},
-    relay::{DRAIN, poll_read},
+    relay::poll_read,
     session::dial,
     settings::WhileDown,
-    signals::Stop,
+    signals::{DRAIN, Stop},
     stats::{Counted, add},
 };
 
@@ -105,7 +105,7 @@ impl Port {
         let _down = Counted::new(&bridge.stats.down);
         let since = Instant::now();
         let mut backoff = Backoff::new();
-        let mut tries = 0_u32;
+        let (mut tries, mut last) = (0_u32, String::new());
         if bridge.settings.while_down == WhileDown::Discard {
             add(&bridge.stats.discarded, self.writing.len());
             self.writing.clear();
@@ -117,7 +117,11 @@ impl Port {
             match self.meanwhile(dial(&bridge, self.facing)).await? {
                 Ok(stream) => break stream,
                 Err(reason) => {
-                    log::detail(|| format!("{}try {tries}: {address}: {reason}", bridge.prefix()));
+                    log::detail(|| {
+                        let said = if reason == last { "as before" } else { &reason };
+                        format!("{}try {tries}: {said}", bridge.prefix())
+                    });
+                    last = reason;
                 }
             }
             if self.writing.is_empty() && self.inbox.is_finished() {
@@ -193,7 +197,11 @@ impl Port {
                     // The rest of the bridge hears of the end and finishes what it has to say.
                     drop(read);
                     outlet.end(false);
-                    match until_silent(&mut write, linger, &departed).await {
+                    let written = tokio::select! {
+                        written = until_silent(&mut write, linger, &departed) => written,
+                        () = stop.and_drained() => None,
+                    };
+                    match written {
                         Some(Err(error)) => lost(error),
                         Some(Ok(())) | None => {
                             let _ = timeout(DRAIN, stream.shutdown()).await;
@@ -212,7 +220,11 @@ impl Port {
                     if !endless {
                         let _ = timeout(DRAIN, stream.shutdown()).await;
                     }
-                    match until_silent(&mut read, linger, &arrived).await {
+                    let ended = tokio::select! {
+                        ended = until_silent(&mut read, linger, &arrived) => ended,
+                        () = stop.requested() => None,
+                    };
+                    match ended {
                         Some(Err(error)) => lost(error),
                         Some(Ok(())) | None => Ending::Finished,
                     }

