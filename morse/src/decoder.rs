@@ -38,11 +38,14 @@ use std::fmt;
 use realfft::RealFftPlanner;
 use thiserror::Error;
 
-use self::reading::Reading;
+use self::reading::{FAST, ORDINARY, Reading};
 use crate::alphabet::{Code, Symbol};
 
 /// Lowest and highest sampling rate, Hz.
 pub const RATES: std::ops::RangeInclusive<u32> = 2_000..=768_000;
+
+/// A reading that explains this part of the changes of power needs no other.
+const PLAIN_FIT: f32 = 0.5;
 
 /// A stretch of time in which the key was down.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -224,17 +227,55 @@ impl Decoder {
 
     /// Reads the window and gives out the characters that are old enough.
     fn settle(&mut self, last: bool) {
-        let Some(reading) = reading::read(&mut self.planner, &self.sound, self.rate, self.tone)
-        else {
-            return;
-        };
         let begin = self.origin as f64 / self.rate;
-        let (_, _, age) = self.latency.timing();
-        let until = if last { f64::INFINITY } else { self.sound.len() as f64 / self.rate - age };
+        let end = begin + self.sound.len() as f64 / self.rate;
+        let sound = std::mem::take(&mut self.sound);
+        let reading = reading::read(&mut self.planner, &sound, self.rate, self.tone, ORDINARY);
+        let fit = reading.as_ref().map_or(0.0, |r| r.fit);
+        let plain = fit > PLAIN_FIT || !reading::hurried(&mut self.planner, &sound, self.rate);
+        if !plain && self.hurry(&sound, begin, last) {
+            // read at high speed
+        } else if let Some(reading) = reading {
+            let (_, _, age) = self.latency.timing();
+            self.give_out(&reading, begin, if last { f64::INFINITY } else { end - age });
+        }
+        self.sound = sound;
+    }
+
+    /// Reads the window at high speed, in pieces: short times are many frames. Says whether there
+    /// was something to be read.
+    fn hurry(&mut self, sound: &[f32], begin: f64, last: bool) -> bool {
+        let piece = (4.0 * self.rate) as usize;
+        let overlap = self.rate as usize;
+        let mut from = 0;
+        loop {
+            let to = (from + piece).min(sound.len());
+            let start = begin + from as f64 / self.rate;
+            let end = begin + to as f64 / self.rate;
+            let until = if last && to == sound.len() { f64::INFINITY } else { end - 0.3 };
+            if until > self.settled
+                && let Some(reading) =
+                    reading::read(&mut self.planner, &sound[from..to], self.rate, self.tone, FAST)
+            {
+                if reading.fit < PLAIN_FIT {
+                    return false;
+                }
+                self.give_out(&reading, start, until);
+            }
+            if to == sound.len() {
+                return self.settled > begin;
+            }
+            from = to - overlap;
+        }
+    }
+
+    /// Gives out the characters of a reading of sound that began at `begin`, if they are new and
+    /// ended by `until`.
+    fn give_out(&mut self, reading: &Reading, begin: f64, until: f64) {
         for (index, glyph) in reading.path.glyphs.iter().enumerate() {
-            let Some(character) = character(&reading, index, begin) else { continue };
-            let middle = 0.5 * (character.start + character.end);
-            if middle <= self.settled || character.end - begin > until {
+            let Some(character) = character(reading, index, begin) else { continue };
+            let middle = f64::midpoint(character.start, character.end);
+            if middle <= self.settled || character.end > until {
                 continue;
             }
             if self.settled.is_finite() && glyph.word_before {

@@ -19,7 +19,7 @@ pub(crate) fn from_moments(
     let count = frames.len();
     let width = ((box_seconds * scale / frame_seconds).round() as usize).clamp(1, count.max(1));
     let step = ((0.1 * scale / frame_seconds).round() as usize).max(1);
-    let reach = ((1.5 * scale / frame_seconds).round() as usize).max(1);
+    let reach = ((1.5 * scale.sqrt() / frame_seconds).round() as usize).max(1);
     let usual = {
         let mut n = noise.to_vec();
         crate::detector::median(&mut n)

@@ -20,13 +20,15 @@ pub(crate) struct Reading {
     pub score: f32,
     pub frame_seconds: f64,
     pub path: Path,
+    /// Part of the changes of power that the keying explains, 0 to 1.
+    pub fit: f32,
     pub speed: Vec<u8>,
     pub levels: Levels,
 }
 
 /// Range of speeds looked for at once: the length of the finest frame, and of spectra.
 #[derive(Clone, Copy, Debug)]
-struct Scale {
+pub(crate) struct Scale {
     frame_seconds: f64,
     grids: usize,
     window_seconds: f64,
@@ -37,7 +39,7 @@ struct Scale {
 }
 
 /// 4 to 120 words a minute.
-const ORDINARY: Scale = Scale {
+pub(crate) const ORDINARY: Scale = Scale {
     frame_seconds: 0.002,
     grids: 4,
     window_seconds: 0.064,
@@ -48,12 +50,24 @@ const ORDINARY: Scale = Scale {
 
 /// How often a tone is read: each reading corrects level and lengths for the next.
 const PASSES: usize = 3;
+/// Contrast of a tone in short spectra that is worth reading at high speed.
+const HURRIED: f32 = 2.0;
 /// The least [`focus`] of a keyed tone.
 const LEAST_FOCUS: f32 = 0.6;
 /// A tone that has been followed and one so near are the same, Hz.
 const HELD_HZ: f64 = 40.0;
 /// How much stronger, in power, another tone must be than the one followed.
 const HELD_GAIN: f32 = 4.0;
+
+/// 60 to 1900 words a minute: machines talking to machines.
+pub(crate) const FAST: Scale = Scale {
+    frame_seconds: 0.000_125,
+    grids: 4,
+    window_seconds: 0.004,
+    top_hz: 16_000.0,
+    skirt: Skirt { from_hz: 1200.0, to_hz: 4200.0 },
+    stretch: 1.0 / 16.0,
+};
 
 impl Reading {
     /// Seconds of a frame's beginning.
@@ -83,17 +97,9 @@ pub(crate) fn read(
     samples: &[f32],
     rate: f64,
     tone: Option<f64>,
+    scale: Scale,
 ) -> Option<Reading> {
-    let scale = ORDINARY;
-    let window = ((scale.window_seconds * rate / 2.0).round() as usize * 2).max(4);
-    let spectrum = Spectrum::new(
-        planner,
-        samples,
-        rate,
-        window,
-        (window / 4).max(1),
-        scale.top_hz.min(rate / 2.0),
-    );
+    let spectrum = spectrum(planner, samples, rate, scale)?;
     let found = candidates(&spectrum, 3);
     let mut readings: Vec<Reading> = found
         .iter()
@@ -142,7 +148,10 @@ fn read_tone(
     for _ in 0..3 {
         let slow: Vec<_> =
             frames.chunks_exact(4).map(|c| c.iter().sum::<Complex32>() * 0.25).collect();
-        let Some(better) = follow(&slow, 4.0 * decimation as f64 / rate, &track) else { break };
+        let Some(better) = follow(&slow, 4.0 * decimation as f64 / rate, &track, scale.stretch)
+        else {
+            break;
+        };
         track = better;
         frames = mix(samples, rate, &track, decimation);
     }
@@ -225,6 +234,7 @@ fn read_tone(
         hz: candidate.hz,
         score: path.score,
         frame_seconds: base.frame_seconds,
+        fit: fit(&base, &levels, &path),
         path,
         speed: found.speed,
         levels,
@@ -256,4 +266,45 @@ fn carrier(evidence: &Evidence, path: &Path, speed: &[u8]) -> bool {
     let (Some(first), Some(last)) = (strokes().next(), strokes().last()) else { return false };
     let dot = dot_frames(speed[first.start]).round() as usize;
     strokes().count() > 1 && evidence.steady(first.start, last.end, dot) > path.score
+}
+
+/// The squared correlation of level and keying from the first mark to the last, the level being
+/// counted against that of the marks around.
+fn fit(base: &Baseband, levels: &Levels, path: &Path) -> f32 {
+    let strokes = || path.glyphs.iter().flat_map(|g| &g.strokes);
+    let (Some(first), Some(last)) = (strokes().next(), strokes().last()) else { return 0.0 };
+    let level = |i: usize| f64::from(base.frames[i].norm() / levels.mark[i].max(1e-30)).min(1.5);
+    let (mut on, mut n_on, mut all, mut square) = (0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64);
+    for stroke in strokes() {
+        on += (stroke.start..stroke.end).map(level).sum::<f64>();
+        n_on += (stroke.end - stroke.start) as f64;
+    }
+    for x in (first.start..last.end).map(level) {
+        all += x;
+        square += x * x;
+    }
+    let n = (last.end - first.start) as f64;
+    let duty = n_on / n;
+    let spread = square / n - (all / n) * (all / n);
+    let shared = on / n - duty * all / n;
+    let keyed = duty * (1.0 - duty);
+    if spread > 0.0 && keyed > 0.0 { (shared * shared / (spread * keyed)) as f32 } else { 0.0 }
+}
+
+/// Whether something is keyed much faster than by hand: then short spectra change more than long.
+pub(crate) fn hurried(planner: &mut RealFftPlanner<f32>, samples: &[f32], rate: f64) -> bool {
+    let piece = &samples[..samples.len().min((2.0 * rate) as usize)];
+    spectrum(planner, piece, rate, FAST)
+        .is_some_and(|s| candidates(&s, 1).first().is_some_and(|c| c.contrast > HURRIED))
+}
+
+fn spectrum(
+    planner: &mut RealFftPlanner<f32>,
+    samples: &[f32],
+    rate: f64,
+    scale: Scale,
+) -> Option<Spectrum> {
+    let window = (scale.window_seconds * rate / 2.0).round() as usize * 2;
+    let top = scale.top_hz.min(rate / 2.0);
+    (window >= 16).then(|| Spectrum::new(planner, samples, rate, window, window / 4, top))
 }

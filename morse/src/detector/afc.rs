@@ -14,7 +14,12 @@ const NEGLIGIBLE_HZ: f64 = 2.5;
 ///
 /// The turn of the phase from frame to frame, weighted by power, is the distance of the tone from
 /// zero. It is smoothed as a random walk that is as fast as the measurements ask for.
-pub(crate) fn follow(frames: &[Complex32], frame_seconds: f64, track: &Track) -> Option<Track> {
+pub(crate) fn follow(
+    frames: &[Complex32],
+    frame_seconds: f64,
+    track: &Track,
+    stretch: f64,
+) -> Option<Track> {
     let block = ((BLOCK / frame_seconds).round() as usize).max(4);
     let to_hz = 1.0 / (std::f64::consts::TAU * frame_seconds);
     let mut blocks = Vec::new();
@@ -50,7 +55,7 @@ pub(crate) fn follow(frames: &[Complex32], frame_seconds: f64, track: &Track) ->
     let (smooth, rate) = walk::smooth(&samples, &[0.0, 0.3, 3.0, 20.0], 8.0);
     let low = smooth.iter().copied().fold(f64::INFINITY, f64::min);
     let high = smooth.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if rate == 0.0 || high - low < NEGLIGIBLE_HZ {
+    if rate == 0.0 || high - low < NEGLIGIBLE_HZ / stretch {
         return None;
     }
     let step = 0.25;

@@ -18,8 +18,8 @@ pub(crate) struct Candidate {
 const LOWEST_HZ: f64 = 120.0;
 /// Below this part of the strongest tone's power there is nothing but its own imperfections.
 const FAINTEST: f32 = 1e-6;
-/// Peaks nearer than this to a higher one are its own side bands, Hz.
-const APART_HZ: f64 = 45.0;
+/// Peaks nearer than this to a higher one are its own side bands, bins.
+const APART: f64 = 2.9;
 
 /// The likeliest tones, the one that stands out most first; at most `limit`.
 pub(crate) fn candidates(spectrum: &Spectrum, limit: usize) -> Vec<Candidate> {
@@ -62,7 +62,9 @@ pub(crate) fn candidates(spectrum: &Spectrum, limit: usize) -> Vec<Candidate> {
     found.sort_by(|a, b| b.contrast.total_cmp(&a.contrast));
     let mut kept: Vec<Candidate> = Vec::new();
     for candidate in found {
-        if kept.len() < limit && kept.iter().all(|k| (k.hz - candidate.hz).abs() > APART_HZ) {
+        if kept.len() < limit
+            && kept.iter().all(|k| (k.hz - candidate.hz).abs() > APART * spectrum.bin_hz)
+        {
             kept.push(candidate);
         }
     }
@@ -82,7 +84,7 @@ fn noise_shape(spectrum: &Spectrum) -> Vec<f32> {
         top = column.iter().copied().fold(top, f32::max);
         usual.push(median(&mut column));
     }
-    let reach = (150.0 / spectrum.bin_hz).round() as usize;
+    let reach = 10;
     let least = (top * 1e-6).max(f32::MIN_POSITIVE);
     (0..bins)
         .map(|bin| {
