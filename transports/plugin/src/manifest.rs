@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use ipfi_transport::{Address, OptionSpec, Properties, is_name};
 
-use crate::text::{Clean, MAX_LINE};
+use crate::text::{Clean, MAX_LINE, clean};
 
 /// The first line, without the version.
 const MAGIC: &str = "ipfi-transport";
@@ -81,12 +81,12 @@ impl Manifest {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let rest = rest.trim();
         match word {
-            "summary" => self.summary = Clean(rest).to_string(),
+            "summary" => self.summary = clean(rest),
             "reliable" => self.properties.reliable = yes_or_no(word, rest)?,
             "exclusive" => self.properties.exclusive = yes_or_no(word, rest)?,
             "endless" => self.properties.endless = yes_or_no(word, rest)?,
             "listens" => self.listens = yes_or_no(word, rest)?,
-            "example" => self.examples.push(Clean(rest).to_string()),
+            "example" => self.examples.push(clean(rest)),
             "option" => self.options.push(self.option(rest)?),
             _ => {} // From a later version.
         }
@@ -104,7 +104,7 @@ impl Manifest {
             "-" => String::new(),
             default => unescape(default).ok_or_else(bad)?,
         };
-        Ok(OptionSpec::new(key, "VALUE", &default, &Clean(help).to_string()))
+        Ok(OptionSpec::new(key, "VALUE", &default, &clean(help)))
     }
 }
 
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn reads_what_it_knows_and_ignores_the_rest() {
-        let text = "ipfi-transport 1\r\n\nsummary  tin \u{1b}[31mcans\ncolour red\nreliable no\n\
+        let text = "ipfi-transport 1\r\n\nsummary  tin \u{1b}[31mcans \u{0}\ncolour red\nreliable no\n\
                     endless yes\nexample tin:x\noption string 5m Its length.\noption wax - None.\n\
                     option knot a%20b\n";
         let manifest: Manifest = text.parse().unwrap();

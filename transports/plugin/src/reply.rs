@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::text::Clean;
+use crate::text::{Clean, clean};
 
 /// A line that a plug-in prints after `dial` or `listen`.
 ///
@@ -30,7 +30,7 @@ impl FromStr for Reply {
     fn from_str(line: &str) -> Result<Self, NotAReply> {
         let line = line.strip_suffix('\r').unwrap_or(line);
         let (word, text) = line.split_once(' ').unwrap_or((line, ""));
-        let text = Clean(text.trim()).to_string();
+        let text = clean(text);
         match word {
             "error" => Ok(Self::Error(text)),
             "listening" => Ok(Self::Listening(text)),

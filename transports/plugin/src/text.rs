@@ -5,6 +5,11 @@ use std::fmt;
 /// The longest line that is read, in bytes, without its end.
 pub const MAX_LINE: usize = 4096;
 
+/// [`Clean`], without blanks around it.
+pub(crate) fn clean(text: &str) -> String {
+    Clean(text).to_string().trim().to_owned()
+}
+
 /// Text without control characters, which could play tricks with a terminal.
 pub(crate) struct Clean<'a>(pub(crate) &'a str);
 
