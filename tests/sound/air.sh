@@ -33,8 +33,8 @@ mkdir -p "$XDG_CONFIG_HOME/pipewire/pipewire.conf.d"
 cat >"$XDG_CONFIG_HOME/pipewire/pipewire.conf.d/air.conf" <<'CONF'
 context.properties = {
     default.clock.rate = 48000
-    default.clock.quantum = 480
-    default.clock.min-quantum = 256
+    default.clock.quantum = 1024
+    default.clock.min-quantum = 1024
     default.clock.max-quantum = 1024
 }
 context.objects = [ {
@@ -66,8 +66,12 @@ await() {
     done
 }
 
+# What makes sound goes before all else, where we may say so.
+first=
+nice -n -11 true 2>/dev/null && first="nice -n -11"
+
 start() {
-    "$@" >"$home/$1.log" 2>&1 &
+    $first "$@" >"$home/$1.log" 2>&1 &
     children="$! $children"
 }
 
@@ -88,6 +92,6 @@ await "the source" pactl set-default-source air.monitor
 await "the monitor" sh -c 'test "$(pactl get-default-source)" = air.monitor'
 
 set +e
-"$@"
+$first "$@"
 code=$?
 exit $code

@@ -4,13 +4,16 @@ use std::io::{self, Write};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{devices, encode, exit, train};
+use crate::{decode, devices, encode, exit, listen, plot, train};
 
 const EXAMPLES: &str = "\
 Examples:
   morse encode 'CQ CQ DE DL1ABC <AR>' --play           from the keyboard to the loudspeaker
   morse encode - -o text.wav --wpm 25 < text.txt       a text file as sound
   morse encode SOS --air snr=-6,fade=12/5 -o weak.wav  as it comes through a bad band
+  morse decode weak.wav                                what is in it
+  morse listen                                         read what the microphone hears
+  morse plot weak.wav -o weak.png                      look at it
   morse train --koch 5 --wpm 20 --farnsworth 8         learn the first five letters";
 
 /// Morse by sound, for people: text to sound and sound to text.
@@ -26,6 +29,9 @@ pub(crate) struct Cli {
 enum Command {
     Encode(encode::Encode),
     Devices(devices::Devices),
+    Decode(decode::Decode),
+    Listen(listen::Listen),
+    Plot(plot::Plot),
     Train(train::Train),
     /// Prints completions for a shell
     Completions {
@@ -41,6 +47,9 @@ impl Cli {
         match self.command {
             Command::Encode(encode) => encode.run(),
             Command::Devices(devices) => devices.run(),
+            Command::Decode(decode) => decode.run(),
+            Command::Listen(listen) => listen.run(),
+            Command::Plot(plot) => plot.run(),
             Command::Train(train) => train.run(),
             Command::Completions { shell } => {
                 // Not straight to standard output: the generator panics if nobody reads.

@@ -1,16 +1,24 @@
 //! `morse`: Morse by sound, for people. Text to sound and sound to text, from the keyboard to the
 //! loudspeaker, from the microphone to the screen, to and from WAV files.
 
+#![allow(clippy::cast_precision_loss, reason = "counts of samples and pixels stay far below 2^24")]
+
 use std::process::ExitCode;
 
 use clap::Parser;
 
 mod cli;
+mod decode;
 mod devices;
 mod encode;
+mod events;
 mod exit;
+mod listen;
+mod plot;
 mod sending;
 mod sink;
+mod source;
+mod spectrum;
 mod train;
 
 fn main() -> ExitCode {

@@ -102,10 +102,114 @@ fn training_scores_what_is_typed() {
     insta::assert_snapshot!(morse(&lesson, "mmm\n\nkm\n"));
 }
 
+/// A directory of its own, gone with it.
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory for temporary files")
+}
+
+fn path(directory: &tempfile::TempDir, name: &str) -> String {
+    directory.path().join(name).to_str().expect("plain").to_owned()
+}
+
+#[test]
+fn what_is_encoded_is_decoded() {
+    let directory = directory();
+    let file = path(&directory, "cq.wav");
+    let sent = ["encode", "cq de dl1abc <sk>", "-o", &file, "--rate", "8000"];
+    assert_eq!(morse(&sent, ""), "exit 0");
+    insta::assert_snapshot!(morse(&["decode", &file], ""), @r"
+    CQ DE DL1ABC <SK>
+    exit 0
+    ");
+    let json = morse(&["decode", &file, "--json"], "");
+    let first = json.lines().next().unwrap_or_default();
+    for field in [r#""code":"-.-.""#, r#""text":"C""#, r#""type":"character""#, r#""wpm":"#] {
+        assert!(first.contains(field), "{field} in {first}");
+    }
+    assert_eq!(json.matches(r#""type":"character""#).count(), 11);
+    assert_eq!(json.matches(r#""type":"space""#).count(), 3);
+}
+
+#[test]
+fn other_languages_have_other_letters() {
+    let directory = directory();
+    let file = path(&directory, "oe.wav");
+    assert_eq!(morse(&["encode", "BLÅ ØÆ", "-o", &file, "--rate", "8000"], ""), "exit 0");
+    assert_eq!(morse(&["decode", &file], ""), "BLÅ ÖÄ\nexit 0");
+    assert_eq!(morse(&["decode", &file, "--accents", "danish"], ""), "BLÅ ØÆ\nexit 0");
+}
+
+/// A WAV file of 16 bits and 8000 Hz.
+fn wav(samples: &[i16]) -> Vec<u8> {
+    let mut file = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+    file.extend(b"\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data");
+    file.extend(u32::try_from(2 * samples.len()).expect("short").to_le_bytes());
+    file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    file
+}
+
+#[test]
+fn odd_recordings_are_silence_or_a_clear_error() {
+    let directory = directory();
+    let mut cut = wav(&[0; 100]);
+    cut.truncate(100);
+    let cases: &[(&str, Vec<u8>)] = &[
+        ("empty.wav", Vec::new()),
+        ("header.wav", wav(&[])[..20].to_vec()),
+        ("cut.wav", cut),
+        ("none.wav", wav(&[])),
+        ("one.wav", wav(&[32767])),
+        ("zero.wav", wav(&[0; 40_000])),
+        ("clipped.wav", wav(&[i16::MAX, i16::MAX, i16::MIN, i16::MIN].repeat(10_000))),
+        ("constant.wav", wav(&[i16::MAX; 40_000])),
+        ("flac.wav", b"fLaC\0\0\0\x22\x10\0\x10\0\0\0".to_vec()),
+        ("text.wav", b"Dear Sir, I beg to inform you".to_vec()),
+    ];
+    let mut all = String::new();
+    for (name, bytes) in cases {
+        let file = path(&directory, name);
+        std::fs::write(&file, bytes).expect("a file");
+        let printed = morse(&["decode", &file], "");
+        all.extend([name, ":\n", &printed.replace(&file, name), "\n"]);
+        let picture = path(&directory, "picture.png");
+        let drawn = morse(&["plot", &file, "-o", &picture, "--width", "400"], "");
+        assert_eq!(drawn.ends_with("exit 0"), printed.ends_with("exit 0"), "{name}: {drawn}");
+    }
+    let missing = morse(&["decode", "/no/such/file.wav"], "");
+    insta::assert_snapshot!(all + "missing:\n" + &missing);
+}
+
+#[test]
+fn a_picture_is_drawn() {
+    let directory = directory();
+    let (sound, picture) = (path(&directory, "sos.wav"), path(&directory, "sos.png"));
+    let air = ["--rate", "8000", "--air", "snr=10"];
+    assert_eq!(morse(&[&["encode", "SOS", "-o", &sound][..], &air].concat(), ""), "exit 0");
+    assert_eq!(morse(&["plot", &sound, "-o", &picture], ""), "exit 0");
+    assert!(std::fs::read(&picture).expect("the picture").starts_with(b"\x89PNG"));
+    for wrong in [["--from", "100"], ["--from", "-1"], ["--to", "0"], ["--band", "9-8"]] {
+        let printed = morse(&[&["plot", &sound, "-o", &picture][..], &wrong].concat(), "");
+        assert!(printed.ends_with("exit 2"), "{wrong:?}: {printed}");
+    }
+}
+
+#[test]
+fn listening_to_a_file_prints_its_text() {
+    let directory = directory();
+    let file = path(&directory, "ee.wav");
+    let fast = ["--wpm", "60", "--rate", "8000", "--pad", "0.5"];
+    let sent = [&["encode", "PARIS PARIS", "-o", &file][..], &fast].concat();
+    assert_eq!(morse(&sent, ""), "exit 0");
+    assert_eq!(morse(&["listen", "--file", &file], ""), "PARIS PARIS\nexit 0");
+}
+
 #[test]
 fn help_and_completions_and_man_page() {
     insta::assert_snapshot!("help", morse(&["--help"], ""));
     insta::assert_snapshot!("help_encode", morse(&["encode", "--help"], ""));
+    insta::assert_snapshot!("help_decode", morse(&["decode", "--help"], ""));
+    insta::assert_snapshot!("help_listen", morse(&["listen", "--help"], ""));
+    insta::assert_snapshot!("help_plot", morse(&["plot", "--help"], ""));
     insta::assert_snapshot!("help_train", morse(&["train", "--help"], ""));
     for shell in ["bash", "zsh", "fish"] {
         assert!(morse(&["completions", shell], "").contains("morse"));

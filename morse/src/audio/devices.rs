@@ -138,6 +138,17 @@ fn config(
     }
 }
 
+/// How the device is to be opened: as it prefers, but with blocks of about 40 ms. What systems
+/// choose themselves is short enough to stutter on a busy machine.
+pub(super) fn blocks(supported: &cpal::SupportedStreamConfig) -> cpal::StreamConfig {
+    let mut config = supported.config();
+    if let cpal::SupportedBufferSize::Range { min, max } = *supported.buffer_size() {
+        let wanted = (config.sample_rate / 25).next_power_of_two();
+        config.buffer_size = cpal::BufferSize::Fixed(wanted.min(max).max(min));
+    }
+    config
+}
+
 /// Keeps the ALSA library from writing to the terminal what our errors say better.
 fn quietly() {
     #[cfg(target_os = "linux")]

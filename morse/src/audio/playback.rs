@@ -149,7 +149,7 @@ impl Outlet {
         device: &cpal::Device,
         supported: &cpal::SupportedStreamConfig,
     ) -> Result<cpal::Stream, cpal::Error> {
-        let config = supported.config();
+        let config = devices::blocks(supported);
         match supported.sample_format() {
             cpal::SampleFormat::I8 => self.build::<i8>(device, config),
             cpal::SampleFormat::I16 => self.build::<i16>(device, config),
