@@ -66,6 +66,8 @@ pub(crate) enum Full {
 pub(crate) struct Budget {
     limit: usize,
     used: usize,
+    /// Of that, what messages take that were admitted and are under way.
+    admitted: usize,
     /// Taken from `shared`; a multiple of `SLICE`.
     borrowed: usize,
     shared: Option<Arc<SharedBudget>>,
@@ -73,11 +75,38 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(limit: usize, shared: Option<Arc<SharedBudget>>) -> Self {
-        Self { limit, used: 0, borrowed: 0, shared }
+        Self { limit, used: 0, admitted: 0, borrowed: 0, shared }
     }
 
     pub(crate) fn used(&self) -> usize {
         self.used
+    }
+
+    pub(crate) fn admitted(&self) -> usize {
+        self.admitted
+    }
+
+    /// Lets a message of `size` bytes, of which all but `more` were charged, have its full size. One
+    /// can always be let in, several may take half of all, so that the beginnings of others find
+    /// room.
+    pub(crate) fn charge_admitted(&mut self, size: usize, more: usize) -> Result<(), Full> {
+        if self.admitted > 0 && self.admitted + size > self.limit / 2 {
+            return Err(Full::Own);
+        }
+        self.charge_leaving(more, 0)?;
+        self.admitted += size;
+        Ok(())
+    }
+
+    /// It is finished, or given up.
+    pub(crate) fn dismiss(&mut self, bytes: Option<usize>) {
+        self.admitted -= bytes.unwrap_or(0);
+    }
+
+    /// What those that were not admitted have to leave: room for one message of `max` bytes that
+    /// is, unless such a message has its room already.
+    pub(crate) fn headroom(&self, max: usize) -> usize {
+        max.saturating_sub(self.admitted)
     }
 
     /// Says whether `bytes` more may be held, and if so counts them.

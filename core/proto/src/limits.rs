@@ -39,7 +39,8 @@ pub struct Limits {
     /// Longest arguments, result or item, in bytes; announced; 4 KiB to 64 MiB; default 4 MiB.
     pub max_message: usize,
     /// What the peer may send of a message before it is admitted, in bytes; announced; 4 KiB to
-    /// `max_message`; default 256 KiB.
+    /// `max_message`; default 256 KiB. Beyond that, messages wait for room instead of being
+    /// refused; if all calls at once have such a window in half of `max_buffered`, none is refused.
     pub message_window: usize,
     /// All payloads held for this peer, in bytes: arguments until they are released, results until
     /// they are polled, items until they are consumed, answers until they are sent. Not announced:

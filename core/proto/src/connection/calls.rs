@@ -507,7 +507,8 @@ impl Connection {
             return;
         }
         if let Some(assembly) = call.assembly.take() {
-            let Assembly { bytes, handles, charged, .. } = *assembly;
+            let Assembly { bytes, handles, charged, admitted, .. } = *assembly;
+            self.budget.dismiss(admitted);
             self.free(charged - bytes.capacity().min(charged));
             let received = handles.clone();
             self.emit(Event::Answer { call: CallId(key), payload: bytes, handles });
@@ -558,8 +559,9 @@ impl Connection {
     }
 
     pub(super) fn drop_assembly(&mut self, assembly: Assembly) {
-        let Assembly { bytes, handles, charged, .. } = assembly;
+        let Assembly { bytes, handles, charged, admitted, .. } = assembly;
         drop(bytes);
+        self.budget.dismiss(admitted);
         self.free(charged);
         self.dispose_all(handles, Code::CANCELLED);
     }

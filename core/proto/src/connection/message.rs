@@ -123,8 +123,8 @@ pub(crate) struct Assembly {
     /// What the peer may send in all.
     pub(super) granted: u64,
     pub(super) total: Option<u64>,
-    /// May grow to its full size.
-    admitted: bool,
+    /// May grow to its full size, which is this.
+    pub(super) admitted: Option<usize>,
     /// Waits for that.
     starving: bool,
 }
@@ -165,19 +165,33 @@ impl Assembly {
         if len > max_message || self.total.is_some_and(|total| total > max_message as u64) {
             return Ok(Piece::Refused(Code::TOO_LARGE));
         }
-        if len > self.bytes.capacity() {
-            let wanted = len.max((self.bytes.capacity() * 2).min(len + left)).min(max_message);
-            let more = wanted.saturating_sub(self.charged);
-            // What is not admitted leaves room for one message that is.
-            let headroom = if self.admitted { 0 } else { max_message };
-            if more > 0 && budget.charge_leaving(more, headroom).is_err() {
-                return Ok(Piece::Refused(Code::OVERLOADED));
-            }
-            self.charged += more;
-            self.bytes.reserve_exact(wanted - self.bytes.len());
+        if len > self.bytes.capacity() && !self.grow(len, left, budget, max_message) {
+            return Ok(Piece::Refused(Code::OVERLOADED));
         }
         self.bytes.extend_from_slice(bytes);
         Ok(Piece::Taken)
+    }
+
+    /// Makes room for `len` bytes, and for more if there is enough: twice as much each time, so
+    /// that small pieces are not copied again and again, but no more than will come.
+    fn grow(&mut self, len: usize, left: usize, budget: &mut Budget, max_message: usize) -> bool {
+        let most = match (self.admitted, self.total) {
+            (Some(size), _) => size,
+            (None, Some(total)) => usize::try_from(total).unwrap_or(usize::MAX),
+            // All of it may be in this frame.
+            (None, None) if self.bytes.is_empty() => len + left,
+            (None, None) => max_message,
+        };
+        let headroom = if self.admitted.is_some() { 0 } else { budget.headroom(max_message) };
+        for wanted in [(self.bytes.capacity() * 2).min(most).max(len), len] {
+            let more = wanted.saturating_sub(self.charged);
+            if more == 0 || budget.charge_leaving(more, headroom).is_ok() {
+                self.charged += more;
+                self.bytes.reserve_exact(wanted - self.bytes.len());
+                return true;
+            }
+        }
+        false
     }
 
     /// To be asked after a frame that is not the last.
@@ -186,7 +200,7 @@ impl Assembly {
             Some(total) => total > self.granted,
             None => self.received * 2 > self.granted,
         };
-        let needs = wanted && !self.admitted && !self.starving;
+        let needs = wanted && self.admitted.is_none() && !self.starving;
         self.starving |= needs;
         needs
     }
@@ -210,10 +224,11 @@ impl Connection {
                 self.starving.pop_front();
                 continue;
             };
-            let size = assembly.total.and_then(|total| usize::try_from(total).ok()).unwrap_or(max);
+            let total = assembly.total.and_then(|total| usize::try_from(total).ok());
+            let size = total.unwrap_or(max).min(max);
             let more = size.saturating_sub(assembly.charged);
             let (granted, charged) = (assembly.granted, assembly.charged);
-            match self.budget.charge_leaving(more, 0) {
+            match self.budget.charge_admitted(size, more) {
                 Ok(()) => {}
                 Err(Full::Own) => return,
                 Err(Full::Shared) => {
@@ -237,7 +252,7 @@ impl Connection {
                 }
             };
             if let Some(assembly) = assembly {
-                assembly.admitted = true;
+                assembly.admitted = Some(size);
                 assembly.granted = granted + grant;
                 assembly.charged = charged + more;
             }

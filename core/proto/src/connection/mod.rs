@@ -282,6 +282,7 @@ impl Connection {
                 },
             )
             .sum();
+        self.budget.dismiss(Some(self.budget.admitted()));
         self.budget.release(self.budget.used().saturating_sub(held));
     }
 

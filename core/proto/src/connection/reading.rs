@@ -224,7 +224,8 @@ impl Connection {
         if consumer.stopped || consumer.dropped {
             return Ok(());
         }
-        if self.budget.charge_leaving(cost, self.config.limits.max_message).is_err() {
+        let headroom = self.budget.headroom(self.config.limits.max_message);
+        if self.budget.charge_leaving(cost, headroom).is_err() {
             self.fail_reader(key, Code::OVERLOADED);
             return Ok(());
         }

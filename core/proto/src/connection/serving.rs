@@ -272,11 +272,13 @@ impl Connection {
         };
         let Receiving { called, assembly, until, .. } = *receiving;
         let (deadline, priority) = (call.deadline, call.class);
+        let admitted = assembly.admitted;
         let spare = assembly.charged.saturating_sub(assembly.bytes.capacity());
         call.charged = assembly.charged - spare;
         if let Some(until) = until {
             self.timers.remove(&(until, Timer::Arguments(key)));
         }
+        self.budget.dismiss(admitted);
         self.free(spare);
         let (payload, handles) = (assembly.bytes, assembly.handles);
         // The events about the streams come after the one that brings them.
