@@ -46,8 +46,9 @@ async fn a_program_conforms() {
         async move {
             let far = format!("pipe:{there},out={back},create");
             let mut program: Address = "exec:,shell,grace=100ms".parse().unwrap();
-            program.location =
-                format!("exec 3<&0 </dev/null; cat <&3 >{there} & exec 3<&-; cat <{back}; wait");
+            program.location = format!(
+                "exec 3<&0 </dev/null 4>{there}; cat <&3 >&4 & exec 3<&- 4>&-; cat <{back}; wait"
+            );
             let make = dial(&format!("pipe:{there},create")).await?;
             drop((make, dial(&format!("pipe:{back},create")).await?));
             let near = registry().dial(&program).await?;
