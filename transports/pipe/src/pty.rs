@@ -160,7 +160,12 @@ impl Transport for Pty {
 
 /// Whether the kernel says that no program has it open; not before one has had.
 fn hung_up(master: impl AsFd) -> io::Result<bool> {
-    let mut fds = [PollFd::new(&master, PollFlags::empty())];
+    Ok(poll_now(master, PollFlags::empty())?.contains(PollFlags::HUP))
+}
+
+/// What is the case at this moment.
+fn poll_now(fd: impl AsFd, flags: PollFlags) -> io::Result<PollFlags> {
+    let mut fds = [PollFd::new(&fd, flags)];
     poll(&mut fds, Some(&Timespec::default()))?;
-    Ok(fds.iter().any(|fd| fd.revents().contains(PollFlags::HUP)))
+    Ok(fds.first().map_or(PollFlags::empty(), PollFd::revents))
 }

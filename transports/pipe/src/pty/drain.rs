@@ -2,28 +2,33 @@
 
 use std::{os::fd::OwnedFd, path::PathBuf, time::Duration};
 
-use rustix::{fs::OFlags, io::ioctl_fionread};
+use rustix::{event::PollFlags, fs::OFlags, io::ioctl_fionread};
 use tokio::time::sleep;
 
-use super::hung_up;
+use super::poll_now;
 use crate::path::open_at;
 
 /// How often we look whether everything was read.
 const LOOK: Duration = Duration::from_millis(5);
-/// How many looks must find nothing: the kernel moves bytes from one queue to another.
-const LOOKS: u32 = 3;
+/// How many looks must find nothing: a tenth of a second. A program that has just emptied the
+/// queue fills it from another one, of which the kernel tells nobody, when it runs next.
+const LOOKS: u32 = 20;
 /// How many looks without any change mean that nobody reads: a second.
 const PATIENCE: u32 = 200;
 
-/// Keeps the master open until the other program has read everything.
+/// Keeps the master open until the other program has read everything, or nobody does.
 pub(super) async fn drain(master: OwnedFd, path: PathBuf) {
-    if hung_up(&master).unwrap_or(true) {
-        return;
+    // Even if no program has it open just now: one may come for the rest.
+    if let Ok(slave) = open_at(&path, OFlags::RDONLY, None) {
+        all_read(&slave).await;
     }
-    let Ok(slave) = open_at(&path, OFlags::RDONLY, None) else { return };
+    drop(master);
+}
+
+async fn all_read(slave: &OwnedFd) {
     let (mut before, mut same) = (0, 0);
-    loop {
-        let Ok(left) = ioctl_fionread(&slave) else { return };
+    // To poll it makes the kernel move what it can between the two queues.
+    while let (Ok(_), Ok(left)) = (poll_now(slave, PollFlags::IN), ioctl_fionread(slave)) {
         same = if left == before { same + 1 } else { 0 };
         before = left;
         if same >= if left == 0 { LOOKS } else { PATIENCE } {
