@@ -89,6 +89,6 @@ impl Transport for Serial {
     }
 
     fn places(&self) -> Vec<Place> {
-        ports().iter().map(|port| Place::new(port.location(), port.to_string())).collect()
+        ports().iter().map(|port| Place::new(port.location(), port.about())).collect()
     }
 }

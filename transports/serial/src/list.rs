@@ -34,14 +34,17 @@ impl Port {
     }
 }
 
-/// What it is, for people: `/dev/ttyUSB0: FTDI FT232R USB UART (USB 0403:6001, serial A10K1234)`.
-impl fmt::Display for Port {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
-        match (&self.usb, &self.driver) {
-            (Some(usb), _) => write!(f, ": {usb}"),
-            (None, Some(driver)) => write!(f, ": driver {driver}"),
-            (None, None) => Ok(()),
+impl Port {
+    /// What it is, beside its [`location`](Self::location).
+    pub(crate) fn about(&self) -> String {
+        let what = match (&self.usb, &self.driver) {
+            (Some(usb), _) => usb.to_string(),
+            (None, Some(driver)) => format!("driver {driver}"),
+            (None, None) => String::new(),
+        };
+        match &self.by_id {
+            Some(_) => format!("{}: {what}", self.path.display()),
+            None => what,
         }
     }
 }
@@ -68,6 +71,7 @@ impl Usb {
     }
 }
 
+/// For people: `FTDI FT232R USB UART (USB 0403:6001, serial A10K1234)`.
 impl fmt::Display for Usb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for name in [&self.manufacturer, &self.name].into_iter().flatten() {
@@ -88,7 +92,7 @@ impl fmt::Display for Usb {
 ///
 /// ```
 /// for port in ipfi_serial::ports() {
-///     println!("serial:{}    {port}", port.location());
+///     println!("serial:{}", port.location());
 /// }
 /// ```
 #[must_use]
@@ -114,7 +118,7 @@ fn ports_in(sys: &Path, dev: &Path) -> Vec<Port> {
             port.by_id = links.iter().find(|(_, to)| *to == path).map(|(name, _)| name.clone());
             if let Some(device) = device {
                 port.usb = device.ancestors().take(6).find_map(usb);
-                port.driver = driver(&device);
+                port.driver = device.ancestors().take(4).find_map(driver);
             }
             Some(port)
         })
@@ -139,6 +143,10 @@ fn links(folder: &Path) -> Vec<(String, PathBuf)> {
 
 fn driver(device: &Path) -> Option<String> {
     let driver = device.join("driver").canonicalize().ok()?;
+    // Since Linux 6.5 a layer that all UARTs share stands between the port and its driver.
+    if driver.ancestors().any(|folder| folder.ends_with("serial-base")) {
+        return None;
+    }
     Some(driver.file_name()?.to_str()?.to_owned())
 }
 
@@ -188,7 +196,9 @@ mod tests {
                 ("devices/usb/1-1/product", "FT232R USB UART\n"),
                 ("devices/usb/1-1/1-1:1.0/ttyUSB0/x", ""),
                 ("drivers/ftdi_sio/x", ""),
-                ("devices/pnp/00/x", ""),
+                ("devices/pnp/00/base/x", ""),
+                ("drivers/pnp-serial/x", ""),
+                ("drivers/serial-base/port/x", ""),
                 ("class/ttyUSB0/x", ""),
                 ("class/ttyS0/type", "4\n"),
                 ("class/ttyS1/type", "0\n"),
@@ -206,8 +216,10 @@ mod tests {
         link("devices/usb/1-1/1-1:1.0/ttyUSB0", "class/ttyUSB0/device");
         link("devices/usb/1-1/1-1:1.0/ttyUSB0", "class/ttyUSB10/device");
         link("drivers/ftdi_sio", "devices/usb/1-1/1-1:1.0/ttyUSB0/driver");
-        link("devices/pnp/00", "class/ttyS0/device");
-        link("devices/pnp/00", "class/ttyS1/device");
+        link("drivers/pnp-serial", "devices/pnp/00/driver");
+        link("drivers/serial-base/port", "devices/pnp/00/base/driver");
+        link("devices/pnp/00/base", "class/ttyS0/device");
+        link("devices/pnp/00/base", "class/ttyS1/device");
         link("dev/ttyUSB0", "dev/serial/by-id/usb-FTDI_1234");
 
         let ports = ports_in(&at("class"), &at("dev"));
@@ -217,7 +229,7 @@ mod tests {
         assert_eq!(port.driver.as_deref(), Some("ftdi_sio"));
         assert_eq!(port.location(), "by-id=usb-FTDI_1234");
         assert!(
-            port.to_string()
+            port.about()
                 .ends_with("dev/ttyUSB0: FTDI FT232R USB UART (USB 0403:6001, serial A10K[2J1234)")
         );
         let usb = port.usb.as_ref().unwrap();
@@ -225,6 +237,7 @@ mod tests {
         assert_eq!(usb.serial.as_deref(), Some("A10K[2J1234"));
         assert_eq!(usb.name.as_deref(), Some("FT232R USB UART"));
         assert!(ports[0].usb.is_none());
+        assert_eq!(ports[0].about(), "driver pnp-serial");
         assert!(ports[0].location().ends_with("dev/ttyS0"));
     }
 
