@@ -66,7 +66,7 @@ impl Recording {
         let read = self.reader.read(block).with_context(|| format!("cannot read {}", self.name))?;
         if read < block.len() && self.reader.missing() > 0 {
             let missing = self.reader.missing() as f64 / f64::from(self.rate());
-            eprintln!("morse: {} is cut off: {missing:.1} s of it are missing", self.name);
+            eprintln!("morse: {} is cut off: {missing:.3} s of it are missing", self.name);
         }
         Ok(read)
     }

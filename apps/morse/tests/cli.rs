@@ -159,9 +159,9 @@ fn odd_recordings_are_silence_or_a_clear_error() {
         ("cut.wav", cut),
         ("none.wav", wav(&[])),
         ("one.wav", wav(&[32767])),
-        ("zero.wav", wav(&[0; 40_000])),
+        ("zero.wav", wav(&vec![0; 40_000])),
         ("clipped.wav", wav(&[i16::MAX, i16::MAX, i16::MIN, i16::MIN].repeat(10_000))),
-        ("constant.wav", wav(&[i16::MAX; 40_000])),
+        ("constant.wav", wav(&vec![i16::MAX; 40_000])),
         ("flac.wav", b"fLaC\0\0\0\x22\x10\0\x10\0\0\0".to_vec()),
         ("text.wav", b"Dear Sir, I beg to inform you".to_vec()),
     ];
