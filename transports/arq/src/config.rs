@@ -178,6 +178,25 @@ impl Config {
 /// What a half-duplex frame with data and an acknowledgement of one burst has besides its payload.
 const MOST_OVERHEAD: u16 = 8 + 5 + 8;
 
+impl Config {
+    /// For datagrams of up to `payload` bytes of the stream each; see
+    /// [`DATAGRAM_OVERHEAD`](Self::DATAGRAM_OVERHEAD).
+    #[must_use]
+    pub const fn datagrams(payload: u16) -> Self {
+        let mut config = Self::serial(None);
+        config.profile = Profile::Datagram;
+        config.max_payload = payload;
+        config.window = 2 << 20;
+        config.send_buffer = 1 << 20;
+        config.keepalive = Some(Duration::from_secs(5));
+        config.dead_after = Duration::from_secs(15);
+        config
+    }
+
+    /// The most bytes of a datagram besides its payload.
+    pub const DATAGRAM_OVERHEAD: u16 = 13 + 10 + 32;
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self::serial(None)

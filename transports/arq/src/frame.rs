@@ -103,7 +103,8 @@ pub(crate) struct Syn {
 }
 
 impl Syn {
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+    /// With its check at least `least` bytes long.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>, least: usize) {
         out.extend_from_slice(&[SYN, self.version, self.profile]);
         out.extend_from_slice(&self.id.to_le_bytes());
         out.extend_from_slice(&self.heard.to_le_bytes());
@@ -118,6 +119,7 @@ impl Syn {
         if let Some(cookie) = self.cookie {
             out.extend_from_slice(&cookie.to_le_bytes());
         }
+        out.resize(out.len().max(least.saturating_sub(CRC_BYTES)), 0);
         Check::greeting().seal(out);
     }
 
@@ -318,7 +320,7 @@ mod tests {
             cookie: Some(5),
         };
         let mut wire = Vec::new();
-        syn.encode(&mut wire);
+        syn.encode(&mut wire, 0);
         assert!(is_syn(&wire));
         assert_eq!(Syn::decode(&wire), Some(syn.clone()));
 

@@ -13,6 +13,7 @@ extern crate std;
 #[cfg(feature = "tokio")]
 mod adapter;
 mod config;
+mod congestion;
 mod error;
 mod frame;
 mod framing;

@@ -7,6 +7,8 @@ use crate::time::Instant;
 /// How much work the medium is given ahead: enough that a driver which wakes up a little late
 /// does not let it fall idle, and so little that an urgent frame has not long to wait.
 const AHEAD_MICROS: u64 = 10_000;
+/// The same for a network, where the queue would be somebody else's: the grain of timers.
+const NETWORK_AHEAD_MICROS: u64 = 2000;
 /// The longest that one frame may take.
 const LONGEST_FRAME: Duration = Duration::from_millis(500);
 
@@ -19,6 +21,7 @@ pub(crate) struct Line {
     /// Without a rate: bytes that wait, and how many may.
     queued: usize,
     allowed: usize,
+    ahead: u64,
 }
 
 fn nanos(at: Instant) -> u64 {
@@ -28,7 +31,12 @@ fn nanos(at: Instant) -> u64 {
 impl Line {
     pub(crate) fn new(bytes_per_second: Option<u32>, allowed: usize) -> Self {
         let nanos_per_byte = bytes_per_second.map(|rate| 1_000_000_000 / u64::from(rate.max(1)));
-        Self { nanos_per_byte, free: 0, queued: 0, allowed }
+        Self { nanos_per_byte, free: 0, queued: 0, allowed, ahead: AHEAD_MICROS }
+    }
+
+    pub(crate) fn set_rate(&mut self, bytes_per_second: u64) {
+        self.nanos_per_byte = Some(1_000_000_000 / bytes_per_second.max(1));
+        self.ahead = NETWORK_AHEAD_MICROS;
     }
 
     /// The time that `bytes` take, zero if the rate is unknown.
@@ -47,7 +55,7 @@ impl Line {
 
     /// When the next frame may be given out, if a rate says so.
     pub(crate) fn ready_at(&self) -> Instant {
-        Instant::from_micros((self.free / 1000).saturating_sub(AHEAD_MICROS))
+        Instant::from_micros((self.free / 1000).saturating_sub(self.ahead))
     }
 
     pub(crate) fn is_ready(&self, now: Instant) -> bool {

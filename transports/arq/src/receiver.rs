@@ -193,13 +193,15 @@ impl Arrivals {
         }
     }
 
-    /// What to report now, or nothing if no frame has arrived yet.
-    pub(crate) fn report(&mut self, next: u64, credit: u8) -> Option<Ack> {
+    /// What to report now, or nothing if no frame has arrived yet. It reaches back to the largest
+    /// number of the fourth report before, and `least` numbers at least.
+    pub(crate) fn report(&mut self, next: u64, credit: u8, least: u64) -> Option<Ack> {
         let largest = self.next.checked_sub(1)?;
         let full = self.reported.len() == REPEATS;
         let since = if full { self.reported.pop_front().unwrap_or(0) } else { 0 };
         self.reported.push_back(largest);
-        let covered = usize::try_from(largest - since.min(largest)).unwrap_or(usize::MAX);
+        let covered = usize::try_from((largest - since.min(largest)).max(least.min(largest)));
+        let covered = covered.unwrap_or(usize::MAX);
         let length = covered.div_ceil(8).min(MAX_BITMAP);
         let bytes = self.bits.iter().flat_map(|word| word.to_le_bytes());
         let bitmap: Vec<u8> = bytes.take(length).collect();
@@ -263,7 +265,7 @@ mod tests {
                 for n in largest.saturating_sub(256)..=largest {
                     prop_assert_eq!(arrivals.contains(n), model.contains(&n), "{}", n);
                 }
-                let ack = arrivals.report(0, 0).unwrap();
+                let ack = arrivals.report(0, 0, 0).unwrap();
                 prop_assert_eq!(ack.largest, largest);
                 for (index, byte) in ack.bitmap.iter().enumerate() {
                     for bit in 0..8 {

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::time::Duration;
 
+use crate::congestion::Congestion;
 use crate::loss::LossEstimate;
 use crate::ranges::RangeSet;
 use crate::time::Instant;
@@ -17,6 +18,8 @@ struct Sent {
     bytes: usize,
     /// When its last byte is, or was, on the line.
     done: Instant,
+    /// Whether the network, and not the program, said when to stop.
+    was_full: bool,
     settled: bool,
 }
 
@@ -73,13 +76,14 @@ pub(crate) struct Outgoing {
     sent: VecDeque<Sent>,
     /// The number of `sent[0]`.
     first_number: u64,
-    /// How many later frames have to arrive before a frame is taken for lost.
-    reordering: u64,
+    bytes_in_flight: u64,
+    largest_arrived: Option<u64>,
+    pub(crate) congestion: Option<Congestion>,
     pub(crate) loss: LossEstimate,
 }
 
 impl Outgoing {
-    pub(crate) fn new(capacity: usize, reordering: u64) -> Self {
+    pub(crate) fn new(capacity: usize, congestion: Option<Congestion>) -> Self {
         Self {
             buffer: VecDeque::new(),
             capacity,
@@ -92,7 +96,9 @@ impl Outgoing {
             early: RangeSet::new(),
             sent: VecDeque::new(),
             first_number: 0,
-            reordering,
+            bytes_in_flight: 0,
+            largest_arrived: None,
+            congestion,
             loss: LossEstimate::new(),
         }
     }
@@ -130,6 +136,7 @@ impl Outgoing {
     pub(crate) fn complete(&mut self) {
         self.advance(self.fresh);
         self.sent.clear();
+        self.bytes_in_flight = 0;
     }
 
     pub(crate) fn set_limit(&mut self, limit: u64) {
@@ -162,6 +169,41 @@ impl Outgoing {
     fn sendable(&self) -> Range<u64> {
         let room_for_all = self.limit >= self.written;
         self.fresh..if room_for_all { self.written + u64::from(self.finished) } else { self.limit }
+    }
+
+    /// Whether the network has room for another frame.
+    pub(crate) fn network_has_room(&self) -> bool {
+        self.congestion.as_ref().is_none_or(|c| c.has_room(self.bytes_in_flight))
+    }
+
+    /// When the oldest frame that later ones have overtaken will count as lost.
+    pub(crate) fn overtaken_at(&self, late: Duration) -> Option<Instant> {
+        let overtaken = self.largest_arrived? > self.first_number;
+        self.sent.front().filter(|sent| overtaken && !sent.settled).map(|sent| sent.done + late)
+    }
+
+    /// Takes frames for lost that later ones overtook longer ago than `late`, and says how many.
+    pub(crate) fn lose_late(&mut self, now: Instant, late: Duration) -> u64 {
+        let mut lost = 0;
+        while self.overtaken_at(late).is_some_and(|at| at <= now) {
+            let Some(sent) = self.sent.pop_front() else { break };
+            self.first_number += 1;
+            if !sent.range.is_empty() && sent.range.end <= self.acked {
+                self.bytes_in_flight -= sent.bytes as u64;
+            } else {
+                self.lose(now, &sent);
+                lost += 1;
+            }
+            self.pop_settled();
+        }
+        lost
+    }
+
+    fn pop_settled(&mut self) {
+        while self.sent.front().is_some_and(|sent| sent.settled) {
+            self.sent.pop_front();
+            self.first_number += 1;
+        }
     }
 
     /// Whether [`next_range`](Self::next_range) has something to give.
@@ -226,7 +268,10 @@ impl Outgoing {
     pub(crate) fn on_sent(&mut self, range: Range<u64>, bytes: usize, done: Instant) {
         self.lost.remove(range.clone());
         self.fresh = self.fresh.max(range.end);
-        self.sent.push_back(Sent { range, bytes, done, settled: false });
+        self.bytes_in_flight += bytes as u64;
+        let congestion = self.congestion.as_ref();
+        let was_full = congestion.is_some_and(|c| self.bytes_in_flight * 2 > c.window());
+        self.sent.push_back(Sent { range, bytes, done, was_full, settled: false });
     }
 
     /// Learns from an acknowledgement. `None`: it speaks of what was never sent.
@@ -238,22 +283,25 @@ impl Outgoing {
         self.advance(report.next);
         self.set_limit(report.limit);
         self.note_arrivals(now, report, &mut verdict);
-        self.note_losses(report, &mut verdict);
-        while self.sent.front().is_some_and(|sent| sent.settled) {
-            self.sent.pop_front();
-            self.first_number += 1;
-        }
+        self.note_losses(now, report, &mut verdict);
+        self.pop_settled();
+        self.largest_arrived = self.largest_arrived.max(Some(report.largest));
         Some(verdict)
     }
 
     /// Takes all frames without a verdict for lost, and says how many there were.
-    pub(crate) fn lose_all(&mut self) -> u64 {
+    pub(crate) fn lose_all(&mut self, now: Instant) -> u64 {
         let sent = core::mem::take(&mut self.sent);
         self.first_number += sent.len() as u64;
-        sent.into_iter().filter(|sent| !sent.settled).map(|sent| self.lose(&sent)).count() as u64
+        sent.into_iter().filter(|sent| !sent.settled).map(|sent| self.lose(now, &sent)).count()
+            as u64
     }
 
-    fn lose(&mut self, sent: &Sent) {
+    fn lose(&mut self, now: Instant, sent: &Sent) {
+        self.bytes_in_flight -= sent.bytes as u64;
+        if let Some(congestion) = &mut self.congestion {
+            congestion.lost(now, sent.done);
+        }
         let range = sent.range.start.max(self.acked)..sent.range.end.max(self.acked);
         let missing = self.early.missing(range);
         missing.iter().for_each(|range| self.lost.insert(range));
@@ -279,6 +327,10 @@ impl Outgoing {
             self.early.insert(sent.range.start.max(self.acked)..sent.range.end.max(self.acked));
             self.lost.remove(sent.range.clone());
             self.loss.record(sent.bytes, false);
+            self.bytes_in_flight -= sent.bytes as u64;
+            if let Some(congestion) = &mut self.congestion {
+                congestion.arrived(sent.bytes, sent.done, sent.was_full);
+            }
             verdict.arrived += 1;
             if number == report.largest {
                 verdict.rtt = Some(now - sent.done);
@@ -286,8 +338,13 @@ impl Outgoing {
         }
     }
 
-    fn note_losses(&mut self, report: &Report<'_>, verdict: &mut Verdict) {
-        let Some(overtaken) = report.largest.checked_sub(self.reordering) else { return };
+    fn note_losses(&mut self, now: Instant, report: &Report<'_>, verdict: &mut Verdict) {
+        // A line delivers in order: what a later frame has overtaken is lost. A network does not:
+        // there it takes time, see `lose_late`.
+        let Some(overtaken) = report.largest.checked_sub(1) else { return };
+        if self.congestion.is_some() {
+            return;
+        }
         let settled = usize::try_from((overtaken + 1).saturating_sub(self.first_number));
         let settled = settled.unwrap_or(usize::MAX).min(self.sent.len());
         let numbers = self.first_number..;
@@ -296,8 +353,10 @@ impl Outgoing {
         for (number, sent) in overtaken.iter().filter(|(_, sent)| !sent.settled) {
             // A report that does not reach back so far says nothing of bytes that have arrived.
             if report.arrived(*number).is_some() || sent.range.end > self.acked {
-                self.lose(sent);
+                self.lose(now, sent);
                 verdict.lost += 1;
+            } else {
+                self.bytes_in_flight -= sent.bytes as u64;
             }
         }
     }

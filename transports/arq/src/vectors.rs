@@ -56,7 +56,7 @@ fn made() -> BTreeMap<String, String> {
     let answer = Syn { heard: RECEIVER, fec: true, escapes: EscapeMap::XONXOFF.0, ..syn.clone() };
     for (name, syn) in [("syn", &syn), ("syn-answer", &answer)] {
         let mut bytes = Vec::new();
-        syn.encode(&mut bytes);
+        syn.encode(&mut bytes, 0);
         assert!(is_syn(&bytes));
         assert_eq!(Syn::decode(&bytes).as_ref(), Some(syn));
         add(name, &bytes);

@@ -1,7 +1,7 @@
 //! What the link does with bytes that arrive.
 
 use super::{ECHOES, Link, Peer, Phase};
-use crate::config::EscapeMap;
+use crate::config::{EscapeMap, Profile};
 use crate::error::Ended;
 use crate::frame::{Ack, Check, Done, Frame, Reset, Syn, VERSION, is_syn};
 use crate::framing;
@@ -75,15 +75,21 @@ impl Link {
             return;
         }
         self.note_turn(now, true, false);
+        self.cookie = syn.cookie.or(self.cookie);
         let known = self.peer.as_ref().is_some_and(|peer| peer.id == syn.id);
         match self.phase {
             Phase::Greeting { .. } => self.on_greeting(now, syn),
             Phase::Open | Phase::Lingering { .. } if known => {
                 // It has not heard that it was heard.
-                self.greet = syn.heard != self.id;
+                self.greet = syn.heard != self.id || syn.cookie.is_some();
                 self.ping = true;
             }
             Phase::Lingering { .. } => self.phase = Phase::Closed,
+            // Anybody can send a datagram: the program at the other end has heard of this one.
+            Phase::Open if self.config.profile == Profile::Datagram && syn.heard != self.id => {
+                self.stranger = Some(syn.id);
+                self.greet = true;
+            }
             Phase::Open => self.fail(Ended::PeerRestarted),
             Phase::Closed | Phase::Failed(_) => {}
         }
@@ -105,6 +111,8 @@ impl Link {
         self.escapes = EscapeMap::from_bits(self.config.escape.0 | syn.escapes);
         self.outgoing.set_limit(u64::from(syn.credit) * self.config.profile.credit_unit());
         if syn.heard == self.id {
+            // By datagram the answer is the proof of this side's address.
+            self.greet = self.config.profile == Profile::Datagram;
             self.open(now);
         } else if let Phase::Greeting { next, .. } = &mut self.phase {
             *next = now;
@@ -160,7 +168,7 @@ impl Link {
         }
         if self.turn.is_some() {
             // Nothing can be on its way while the other side talks.
-            self.statistics.frames_lost += self.outgoing.lose_all();
+            self.statistics.frames_lost += self.outgoing.lose_all(now);
             self.in_vain = 0;
             self.probe = false;
         }
@@ -195,6 +203,7 @@ impl Link {
         if let Some(rtt) = verdict.rtt.filter(|_| self.turn.is_none()) {
             self.rtt.sample(rtt);
         }
+        self.lose_late(now);
         if verdict.arrived + verdict.lost > 0 {
             self.in_vain = 0;
             self.probe = false;

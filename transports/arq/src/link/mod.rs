@@ -10,13 +10,14 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::config::{Config, EscapeMap, Profile};
+use crate::congestion::Congestion;
 use crate::error::{Ended, WriteError};
 use crate::frame::{Check, MAX_REASON, Reset, data_overhead};
 use crate::framing::{Deframer, MAX_ENCODED};
 use crate::line::Line;
 use crate::loss::MIN_PAYLOAD;
 use crate::receiver::{Arrivals, Assembler};
-use crate::rtt::Rtt;
+use crate::rtt::{MAX_TIMEOUT, PATIENT_TIMEOUT, Rtt};
 use crate::sender::Outgoing;
 use crate::statistics::Statistics;
 use crate::time::Instant;
@@ -133,6 +134,10 @@ pub struct Link {
     ping: bool,
     /// A greeting is to go out although this side is open: the other may not be.
     greet: bool,
+    /// With datagrams: what the other side is to get back as a proof of this side's address; and
+    /// an id that is to be asked whether it has heard this side.
+    cookie: Option<u64>,
+    stranger: Option<u32>,
     /// The other side is to be told that all is done.
     farewell: bool,
     echoes: u32,
@@ -160,7 +165,9 @@ impl Link {
         let capacity = usize::try_from(config.send_buffer.max(1)).unwrap_or(usize::MAX);
         let shared = config.profile == Profile::HalfDuplex;
         let turn = shared.then(|| Turn::new(config.half_duplex, id, now));
-        let reordering = if config.profile == Profile::Datagram { 3 } else { 1 };
+        let is_network = config.profile == Profile::Datagram;
+        let frame = usize::from(config.max_payload) + data_overhead(config.profile);
+        let congestion = is_network.then(|| Congestion::new(frame));
         Self {
             id: id.max(1),
             started: now,
@@ -170,8 +177,8 @@ impl Link {
             deframer: Deframer::default(),
             line: Line::new(config.line_rate, allowed),
             turn,
-            rtt: Rtt::default(),
-            outgoing: Outgoing::new(capacity, reordering),
+            rtt: Rtt::new(if is_network { PATIENT_TIMEOUT } else { MAX_TIMEOUT }),
+            outgoing: Outgoing::new(capacity, congestion),
             assembler: Assembler::new(window),
             arrivals: Arrivals::default(),
             promised: window,
@@ -185,6 +192,8 @@ impl Link {
             probe: false,
             ping: false,
             greet: false,
+            cookie: None,
+            stranger: None,
             farewell: false,
             echoes: 0,
             reset: Reset { code: 0, reason: String::new() },
@@ -382,6 +391,7 @@ impl Link {
                 let overhead = header + turn.preamble();
                 self.outgoing.loss.best_payload(overhead, MIN_PAYLOAD / 2, max)
             }
+            None if self.config.profile == Profile::Datagram => max,
             None => {
                 let max = self.line.limit_payload(max).max(MIN_PAYLOAD.min(max));
                 self.outgoing.loss.best_payload(header + 2, MIN_PAYLOAD, max)

@@ -4,7 +4,7 @@ use core::ops::Range;
 use core::time::Duration;
 
 use super::{GREETING_INTERVAL, IMPATIENT_GREETINGS, Link, PATIENT_GREETING_INTERVAL, Phase};
-use crate::config::EscapeMap;
+use crate::config::{EscapeMap, Profile};
 use crate::frame::{Done, Frame, Syn, VERSION};
 use crate::framing;
 use crate::loss::MIN_PAYLOAD;
@@ -14,6 +14,10 @@ use crate::turn::Turn;
 /// A payload with room for an acknowledgement beside it.
 const ROOMY: usize = 128;
 
+/// A datagram that so many others have overtaken is still reported.
+const OVERTAKEN: u64 = 64;
+/// A greeting by datagram is padded, so that an answer is never longer.
+const LEAST_GREETING: usize = 64;
 /// A frame with an acknowledgement, without payload and bitmap.
 const LARGEST_HEADER: usize = 16;
 
@@ -66,7 +70,7 @@ impl Link {
     /// While questions go unanswered nothing but questions is sent: it would only make a queue.
     fn may_send_data(&self) -> bool {
         let room = self.outgoing.in_flight() < self.config.profile.max_in_flight();
-        self.in_vain == 0 && room && self.outgoing.has_next()
+        self.in_vain == 0 && room && self.outgoing.has_next() && self.outgoing.network_has_room()
     }
 
     /// Puts the next frame into `out`, if there is one.
@@ -101,20 +105,27 @@ impl Link {
         true
     }
 
+    fn greets_whom(&mut self) -> u32 {
+        let peer = self.peer.as_ref().map(|peer| peer.id);
+        self.stranger.take().or(peer).unwrap_or(0)
+    }
+
     fn encode_greeting(&mut self, now: Instant) {
         self.greet = false;
+        let is_network = self.config.profile == Profile::Datagram;
+        let heard = self.greets_whom();
         let syn = Syn {
             version: VERSION,
             profile: self.config.profile.code(),
             id: self.id,
-            heard: self.peer.as_ref().map_or(0, |peer| peer.id),
+            heard,
             max_payload: self.config.max_payload,
             credit: self.credit(),
             fec: false,
             escapes: self.config.escape.0,
-            cookie: None,
+            cookie: self.cookie,
         };
-        syn.encode(&mut self.frame);
+        syn.encode(&mut self.frame, if is_network { LEAST_GREETING } else { 0 });
         self.give(now, EscapeMap::CONTROLS);
         self.end_burst(true);
     }
@@ -150,7 +161,13 @@ impl Link {
             self.out.extend_from_slice(&self.frame);
         }
         let preamble = self.turn.as_ref().map_or(0, Turn::preamble);
+        let paced = self.rtt.smoothed().zip(self.outgoing.congestion.as_ref());
+        if let Some((round_trip, congestion)) = paced {
+            self.line.set_rate(congestion.pace(round_trip));
+        }
         let done = self.line.give(now, self.out.len() + preamble);
+        // A network carries a frame when it is given one: the pace is this side's own.
+        let done = if self.outgoing.congestion.is_some() { now } else { done };
         let time = self.line.time_of(self.out.len() + preamble);
         if let Some(turn) = &mut self.turn {
             turn.sent(time, done);
@@ -248,7 +265,9 @@ impl Link {
     }
 
     fn acknowledge(&mut self) -> Option<crate::frame::Ack> {
-        let ack = self.arrivals.report(self.assembler.next(), self.credit())?;
+        let is_network = self.config.profile == Profile::Datagram;
+        let least = if is_network { OVERTAKEN } else { 0 };
+        let ack = self.arrivals.report(self.assembler.next(), self.credit(), least)?;
         self.promised =
             self.assembler.next() + u64::from(ack.credit) * self.config.profile.credit_unit();
         self.unacknowledged = 0;

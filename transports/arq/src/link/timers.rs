@@ -39,7 +39,10 @@ impl Link {
             Phase::Open => self.dead_at().filter(|_| self.has_asked_enough()),
             Phase::Closed | Phase::Failed(_) => None,
         };
-        [work, ending, self.answer_due(), self.keepalive_due()].into_iter().flatten().min()
+        [work, ending, self.answer_due(), self.keepalive_due(), self.loss_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what the time has come for.
@@ -58,11 +61,15 @@ impl Link {
             }
             Phase::Open | Phase::Lingering { .. } | Phase::Closed | Phase::Failed(_) => {}
         }
+        self.lose_late(now);
         if reached(self.answer_due()) {
             if self.outgoing.oldest().is_none() {
                 self.patience += 1;
             } else {
                 self.in_vain += 1;
+                if let Some(congestion) = &mut self.outgoing.congestion {
+                    congestion.in_vain(self.in_vain);
+                }
             }
             if let Some(turn) = &mut self.turn {
                 turn.missed();
@@ -73,6 +80,18 @@ impl Link {
         }
         if reached(self.keepalive_due()) {
             self.ping = true;
+        }
+    }
+
+    /// When a datagram that others have overtaken counts as lost.
+    fn loss_due(&self) -> Option<Instant> {
+        let applies = self.outgoing.congestion.is_some() && self.is_open();
+        self.outgoing.overtaken_at(self.rtt.late()).filter(|_| applies)
+    }
+
+    pub(super) fn lose_late(&mut self, now: Instant) {
+        if self.loss_due().is_some_and(|at| at <= now) {
+            self.statistics.frames_lost += self.outgoing.lose_late(now, self.rtt.late());
         }
     }
 

@@ -11,6 +11,7 @@
 
 pub mod air;
 mod line;
+pub mod network;
 mod random;
 
 use std::fmt;
