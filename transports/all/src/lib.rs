@@ -28,5 +28,7 @@ pub fn default_registry() -> Registry {
     let registry = registry.with(ipfi_serial::Serial::new());
     #[cfg(feature = "tcp")]
     let registry = registry.with(ipfi_tcp::Tcp::new());
+    #[cfg(feature = "udp")]
+    let registry = registry.with(ipfi_udp::Udp::new());
     registry
 }

@@ -17,6 +17,7 @@ mod congestion;
 mod error;
 mod frame;
 mod framing;
+mod greeting;
 mod line;
 mod link;
 mod loss;
@@ -32,9 +33,10 @@ mod turn;
 mod vectors;
 
 #[cfg(feature = "tokio")]
-pub use adapter::{Arq, ArqOptions, Escape};
+pub use adapter::{Arq, ArqOptions, Escape, connect, random_id};
 pub use config::{Config, EscapeMap, HalfDuplex, Profile};
 pub use error::{Ended, WriteError};
+pub use greeting::Greeting;
 pub use link::{Link, State};
 pub use statistics::Statistics;
 pub use time::Instant;

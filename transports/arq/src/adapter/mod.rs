@@ -14,7 +14,7 @@ use std::task::Poll;
 use ipfi_transport::{BoxStream, Layer, Properties, Side};
 use tokio::time::Instant;
 
-use crate::{Link, State};
+use crate::{Config, Link, State};
 pub use options::{ArqOptions, Escape};
 use shared::Shared;
 use stream::ArqStream;
@@ -65,25 +65,7 @@ impl Layer for Arq {
     async fn wrap(&self, inner: BoxStream, _: Side, options: &ArqOptions) -> io::Result<BoxStream> {
         let known = inner.line().and_then(|line| line.bytes_per_second);
         let rate = options.rate.or(known);
-        let peer = inner.peer();
-        let start = Instant::now();
-        let link = Link::new(options.config(rate), random_id(), crate::Instant::from_micros(0));
-        let shared = Shared::new(link, start);
-        tokio::spawn(driver::run(inner, shared.clone()));
-        let stream = ArqStream::new(shared.clone(), peer);
-        poll_fn(|cx| {
-            let mut state = shared.lock();
-            if let Some(error) = state.error() {
-                return Poll::Ready(Err(error));
-            }
-            if state.link.state() == State::Connecting || state.is_failing() {
-                state.opener = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
-            Poll::Ready(Ok(()))
-        })
-        .await?;
-        Ok(Box::new(stream))
+        connect(inner, options.config(rate), random_id()).await
     }
 
     fn properties(&self, below: Properties, _: &ArqOptions) -> Properties {
@@ -91,8 +73,36 @@ impl Layer for Arq {
     }
 }
 
+/// Runs a link over `inner` in a task of its own, and waits until the other side is found.
+///
+/// With [`Profile::Serial`](crate::Profile::Serial) `inner` is a stream of bytes. With the other
+/// profiles each write to `inner` is one packet and must be taken whole, and each read is to give
+/// one packet. Reports the errors of [`Ended`](crate::Ended) in an [`io::Error`].
+pub async fn connect(inner: BoxStream, config: Config, id: u32) -> io::Result<BoxStream> {
+    let peer = inner.peer();
+    let start = Instant::now();
+    let link = Link::new(config, id, crate::Instant::from_micros(0));
+    let shared = Shared::new(link, start);
+    tokio::spawn(driver::run(inner, shared.clone()));
+    let stream = ArqStream::new(shared.clone(), peer);
+    poll_fn(|cx| {
+        let mut state = shared.lock();
+        if let Some(error) = state.error() {
+            return Poll::Ready(Err(error));
+        }
+        if state.link.state() == State::Connecting || state.is_failing() {
+            state.opener = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    })
+    .await?;
+    Ok(Box::new(stream))
+}
+
 /// An id that no session before had, but for one chance in four thousand millions.
-fn random_id() -> u32 {
+#[must_use]
+pub fn random_id() -> u32 {
     let random = RandomState::new().hash_one(std::process::id());
     u32::try_from(random >> 32).unwrap_or(1)
 }

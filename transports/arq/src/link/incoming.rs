@@ -75,12 +75,16 @@ impl Link {
             return;
         }
         self.note_turn(now, true, false);
-        self.cookie = syn.cookie.or(self.cookie);
         let known = self.peer.as_ref().is_some_and(|peer| peer.id == syn.id);
         match self.phase {
             Phase::Greeting { .. } => self.on_greeting(now, syn),
             Phase::Open | Phase::Lingering { .. } if known => {
                 // It has not heard that it was heard.
+                if syn.cookie.is_some() && syn.cookie != self.cookie {
+                    // It knows nothing of a session that it has had.
+                    self.fail(Ended::PeerRestarted);
+                    return;
+                }
                 self.greet = syn.heard != self.id || syn.cookie.is_some();
                 self.ping = true;
             }
@@ -102,6 +106,7 @@ impl Link {
             self.fail(Ended::Incompatible { version: syn.version, profile: syn.profile, ours });
             return;
         }
+        self.cookie = syn.cookie.or(self.cookie);
         self.peer = Some(Peer {
             id: syn.id,
             max_payload: usize::from(syn.max_payload),

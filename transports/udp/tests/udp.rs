@@ -1,0 +1,119 @@
+//! Over real sockets of this machine.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use ipfi_transport::conformance::Suite;
+use ipfi_transport::{BoxStream, Listener, Registry};
+use ipfi_udp::Udp;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UdpSocket;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+
+fn registry() -> Registry {
+    Registry::new().with(Udp::new())
+}
+
+async fn listen() -> Box<dyn Listener> {
+    let address = "udp-listen:127.0.0.1:0".parse().expect("an address");
+    registry().listen(&address).await.expect("a listener")
+}
+
+async fn dial(to: &str) -> BoxStream {
+    let address = format!("udp:{to}").parse().expect("an address");
+    registry().dial(&address).await.expect("a stream")
+}
+
+#[tokio::test]
+async fn fulfils_the_contract() {
+    let address = "udp-listen:127.0.0.1:0".parse().unwrap();
+    Suite::new().run_listener(&registry(), &address).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_flood_of_forged_greetings_opens_nothing() {
+    let mut listener = listen().await;
+    let to = listener.local().unwrap();
+    let flood = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    flood.connect(&to).await.unwrap();
+    let config = ipfi_arq::Config::datagrams(1100);
+    let mut answered = 0;
+    let mut buf = [0; 2048];
+    for id in 1..20_000u32 {
+        // As a forger who sees no answers: with cookies and without.
+        let cookie = (id % 2 == 0).then_some(u64::from(id) * 0x9e37_79b9);
+        let mut greeting = ipfi_arq::Greeting::encode(&config, id, id.reverse_bits() | 1, cookie);
+        if id % 3 == 0 {
+            greeting.truncate(17);
+        }
+        let _ = flood.send(&greeting).await;
+        while let Ok(length) = flood.try_recv(&mut buf) {
+            answered += length;
+        }
+    }
+    assert!(answered <= 20_000 * 26, "answers with more than it was sent");
+    let early = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+    assert!(early.is_err(), "a stranger was let in");
+
+    let (mut here, there) = tokio::join!(dial(&to), listener.accept());
+    let mut there = there.unwrap();
+    here.write_all(b"still there").await.unwrap();
+    let mut text = [0; 11];
+    there.read_exact(&mut text).await.unwrap();
+    assert_eq!(&text, b"still there");
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let address = "udp:127.0.0.1:9,connect=2s".parse().unwrap();
+    let start = Instant::now();
+    assert!(registry().dial(&address).await.is_err());
+    assert!(start.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn a_restarted_listener_is_noticed() {
+    // Another program, as far as a test can have one: its tasks vanish without a farewell.
+    let other = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (tell, told) = oneshot::channel();
+    other.spawn(async move {
+        let mut listener = listen().await;
+        tell.send(listener.local().unwrap()).unwrap();
+        let _stream = listener.accept().await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let to = told.await.unwrap();
+    let mut here = dial(&to).await;
+    here.write_all(b"old").await.unwrap();
+    tokio::task::spawn_blocking(move || other.shutdown_timeout(Duration::from_secs(5)))
+        .await
+        .unwrap();
+
+    let address = format!("udp-listen:{to}").parse().unwrap();
+    let mut anew = registry().listen(&address).await.unwrap();
+    let start = Instant::now();
+    here.write_all(b"are you there?").await.unwrap();
+    let error = here.read(&mut [0; 16]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
+    assert!(start.elapsed() < Duration::from_secs(1));
+    let (_again, there) = tokio::join!(dial(&to), anew.accept());
+    assert!(there.is_ok());
+}
+
+#[tokio::test]
+async fn many_peers_at_once() {
+    let mut listener = listen().await;
+    let to = listener.local().unwrap();
+    let mut peers = Vec::new();
+    for number in 0..20u8 {
+        let (here, there) = tokio::join!(dial(&to), listener.accept());
+        peers.push((number, here, there.unwrap()));
+    }
+    for (number, here, there) in &mut peers {
+        there.write_all(&[*number; 1000]).await.unwrap();
+        let mut bytes = [0; 1000];
+        here.read_exact(&mut bytes).await.unwrap();
+        assert_eq!(bytes, [*number; 1000]);
+    }
+}
