@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use ipfi_plugin::Plugins;
 use ipfi_tcp::Tcp;
@@ -55,6 +55,28 @@ async fn letters_are_turned_on_the_way() {
     let mut text = String::new();
     plain.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "Uryyb, 13!");
+}
+
+/// Long before the host would end it by force.
+#[tokio::test]
+async fn it_ends_when_its_host_leaves_although_the_peer_is_silent() {
+    let registry = registry();
+    let mut listener = registry.listen(&address("tcp-listen:127.0.0.1:0")).await.unwrap();
+    let peer = address(&format!("rot13:{}", listener.local().unwrap()));
+    let (dialled, plain) = tokio::join!(registry.dial(&peer), listener.accept());
+    let (dialled, mut plain) = (dialled.unwrap(), plain.unwrap());
+    let pid = dialled.peer().unwrap();
+    let pid = pid.strip_prefix("rot13 (pid ").and_then(|pid| pid.strip_suffix(')')).unwrap();
+    let process = Path::new("/proc").join(pid);
+    assert!(process.exists());
+    drop(dialled);
+    assert_eq!(plain.read(&mut [0]).await.unwrap(), 0);
+    let ended = async {
+        while process.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap();
 }
 
 #[tokio::test]

@@ -32,9 +32,7 @@ impl Port {
             None => self.path.display().to_string(),
         }
     }
-}
 
-impl Port {
     /// What it is, beside its [`location`](Self::location).
     pub(crate) fn about(&self) -> String {
         let what = match (&self.usb, &self.driver) {

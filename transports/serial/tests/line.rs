@@ -8,14 +8,18 @@ use std::{
     fs, io,
     path::Path,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
 use common::Cable;
 use ipfi_serial::Serial;
 use ipfi_transport::{Address, BoxStream, OpenError, Registry, conformance::Suite};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_serial::{SerialPort, SerialStream};
 
 async fn open(path: &Path, options: &str) -> Result<BoxStream, OpenError> {
@@ -93,6 +97,31 @@ async fn a_writer_and_a_reader_that_wait_both_learn_of_the_loss() {
         assert!(error.to_string().contains("is gone"), "{error}");
     }
     assert!(!is_open(&device));
+}
+
+/// Whether it was woken.
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+#[tokio::test]
+async fn whoever_closes_the_descriptor_wakes_the_other() {
+    let (master, slave) = SerialStream::pair().unwrap();
+    let mut line = open(Path::new(&slave.name().unwrap()), "").await.unwrap();
+    let reader = Arc::new(Flag(AtomicBool::new(false)));
+    let waker = reader.clone().into();
+    let mut buf = [0; 16];
+    let mut buf = ReadBuf::new(&mut buf);
+    assert!(Pin::new(&mut line).poll_read(&mut Context::from_waker(&waker), &mut buf).is_pending());
+    drop(master);
+    // The runtime has not had its turn, so that only the line itself can know.
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(Pin::new(&mut line).poll_write(&mut cx, b"x"), Poll::Ready(Err(_))));
+    assert!(reader.0.load(Ordering::Acquire));
 }
 
 #[tokio::test]
