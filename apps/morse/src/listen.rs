@@ -96,6 +96,11 @@ impl Listen {
         } else {
             View::Screen(Box::new(Screen::open(rate, stream.name())?))
         };
+        if self.json {
+            let (name, rate) = (stream.name(), stream.rate());
+            let line = serde_json::json!({ "type": "listening", "source": name, "rate": rate });
+            writeln!(io::stdout(), "{line}")?;
+        }
         let limit = self.seconds.map_or(u64::MAX, |seconds| u64::from(seconds) * u64::from(rate));
         let mut heard = 0;
         let mut samples = Vec::new();
@@ -128,7 +133,7 @@ impl Listen {
         }
         match view {
             View::Plain => writeln!(io::stdout())?,
-            View::Json => {}
+            View::Json => {} // each line has ended
             View::Screen(screen) => screen.close()?,
         }
         Ok(())
