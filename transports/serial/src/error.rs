@@ -134,10 +134,9 @@ fn holder(path: &Path) -> Option<String> {
 
 /// The process that locked a file with `flock` (`proc_locks(5)`).
 fn locker(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = fs::metadata(path).ok()?;
-    let (major, minor) = (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
-    let file = format!("{major:02x}:{minor:02x}:{}", metadata.ino());
+    let stat = rustix::fs::stat(path).ok()?;
+    let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+    let file = format!("{major:02x}:{minor:02x}:{}", stat.st_ino);
     let locks = fs::read_to_string("/proc/locks").ok()?;
     locks.lines().find_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();

@@ -4,10 +4,8 @@
 
 use std::{
     fs, io,
-    os::{
-        fd::OwnedFd,
-        unix::fs::{FileTypeExt, MetadataExt},
-    },
+    ops::RangeInclusive,
+    os::{fd::OwnedFd, unix::fs::FileTypeExt},
     path::{Path, PathBuf},
     pin::Pin,
     task::{Context, Poll},
@@ -26,6 +24,19 @@ use crate::{
     latency,
     options::{DataBits, Flow, Framing, Parity, SerialOptions, StopBits},
 };
+
+/// The major numbers of pseudo-terminals (Linux, Documentation/admin-guide/devices.txt).
+#[cfg(target_os = "linux")]
+const PTYS: RangeInclusive<i64> = 136..=143;
+/// Those of macOS.
+#[cfg(not(target_os = "linux"))]
+const PTYS: RangeInclusive<i64> = 16..=16;
+
+/// The mode that makes the parity bit stick, where there is one.
+#[cfg(target_os = "linux")]
+const STICKY: ControlModes = ControlModes::CMSPAR;
+#[cfg(not(target_os = "linux"))]
+const STICKY: ControlModes = ControlModes::empty();
 
 /// A port that is open, set up and, if asked for, locked.
 #[derive(Debug)]
@@ -108,8 +119,8 @@ fn look(path: &Path) -> Result<bool, Error> {
     let kind = metadata.file_type();
     let (what, instead) = match () {
         () if kind.is_char_device() => {
-            // The slaves of Unix98 pseudo-terminals (Linux, Documentation/admin-guide/devices.txt).
-            return Ok((136..=143).contains(&rustix::fs::major(metadata.rdev())));
+            let device = rustix::fs::stat(path).map_err(|e| Error::opening(path, e.into()))?;
+            return Ok(PTYS.contains(&i64::from(rustix::fs::major(device.st_rdev))));
         }
         () if kind.is_file() => ("a regular file", "; `file:` opens it as it is"),
         () if kind.is_dir() => ("a directory", ""),
@@ -176,7 +187,7 @@ fn finish(held: &OwnedFd, framing: Framing, hangup: Option<bool>) -> Result<(), 
     let mut termios = tcgetattr(held)?;
     let before = termios.control_modes;
     let sticks = matches!(framing.parity, Parity::Mark | Parity::Space);
-    termios.control_modes.set(ControlModes::CMSPAR, sticks);
+    termios.control_modes.set(STICKY, sticks);
     if let Some(hangup) = hangup {
         termios.control_modes.set(ControlModes::HUPCL, hangup);
     }
@@ -223,7 +234,7 @@ fn shape(modes: ControlModes) -> Framing {
         } else {
             DataBits::Five
         },
-        parity: match (has(ControlModes::PARENB), has(ControlModes::CMSPAR)) {
+        parity: match (has(ControlModes::PARENB), !STICKY.is_empty() && has(STICKY)) {
             (false, _) => Parity::None,
             (true, false) if odd => Parity::Odd,
             (true, false) => Parity::Even,
