@@ -143,6 +143,16 @@ impl Items {
         self.bytes.get(start..self.at)
     }
 
+    /// The next item as a vector of its own; a large one is not copied.
+    pub fn take(&mut self) -> Option<Vec<u8>> {
+        if self.single {
+            self.single = false;
+            self.at = 0;
+            return Some(core::mem::take(&mut self.bytes));
+        }
+        self.next().map(<[u8]>::to_vec)
+    }
+
     /// The streams and callbacks that belong to the item, which is then the only one.
     pub fn take_handles(&mut self) -> Vec<Received> {
         core::mem::take(&mut self.handles)

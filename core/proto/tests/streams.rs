@@ -11,7 +11,7 @@ mod common;
 use common::{Pair, events};
 use ipfi_proto::{
     CallOptions, Called, Code, Config, Direction, Event, Failure, Handle, HandleError, IncomingId,
-    Limits, Read, Received, SendError, Started, StreamId, Target,
+    Limits, Priority, Read, Received, SendError, Started, StreamId, Target,
 };
 
 /// A call with handles; gives the callee's view of it.
@@ -314,4 +314,23 @@ fn the_peers_limits_are_known_here() {
         assert_eq!(pair.a.stats().streams, max as usize);
         pair.drive();
     }
+}
+
+#[test]
+fn a_stream_may_stand_back() {
+    let mut pair = Pair::ready(Config::default().with_speed(50_000), Config::default());
+    let (urgent, urgent_end) = stream(&mut pair);
+    let (patient, patient_end) = stream(&mut pair);
+    pair.a.prioritize(patient, Priority::Low);
+    for _ in 0..10 {
+        pair.a.send_item(patient, &[1; 100]).unwrap();
+        pair.a.send_item(urgent, &[2; 100]).unwrap();
+    }
+    pair.buffer = 300;
+    while drain(&mut pair.b, urgent_end).0.is_empty() {
+        assert!(pair.step_a_to_b().unwrap() > 0);
+        assert!(drain(&mut pair.b, patient_end).0.is_empty());
+    }
+    pair.drive();
+    assert!(!drain(&mut pair.b, patient_end).0.is_empty());
 }

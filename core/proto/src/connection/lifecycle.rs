@@ -65,6 +65,11 @@ impl Clock {
         self.sent = self.sent.max(now);
     }
 
+    /// Something came to its end.
+    pub(super) fn ended(&mut self, now: Instant) {
+        self.idle_since = self.idle_since.max(now);
+    }
+
     pub(super) fn take_pong(&mut self) -> Option<u64> {
         self.pong.take()
     }
@@ -101,7 +106,10 @@ impl Connection {
     fn alive_by(&self) -> Option<Instant> {
         let silence = self.config.keepalive?;
         match self.clock.ping {
-            Some((_, sent, false)) => Some(sent + silence + self.extra(PONG_BYTE_TIMES)),
+            // Whatever came since then is a sign of life as well.
+            Some((_, sent, false)) if self.clock.received <= sent => {
+                Some(sent + silence + self.extra(PONG_BYTE_TIMES))
+            }
             _ => Some(self.clock.received + silence),
         }
     }
@@ -133,7 +141,8 @@ impl Connection {
         } else if over(self.handshake_by()) {
             self.lost(Cause::HandshakeTimeout, Code::TIMEOUT);
         } else if over(self.alive_by()) {
-            if matches!(self.clock.ping, Some((_, _, false))) {
+            let received = self.clock.received;
+            if matches!(self.clock.ping, Some((_, sent, false)) if received <= sent) {
                 self.lost(Cause::KeepaliveTimeout, Code::TIMEOUT);
             } else {
                 self.send_ping(now, false);

@@ -204,11 +204,11 @@ impl Outbox {
         }
     }
 
-    /// Takes `source` out of the turns.
-    pub(super) fn dequeue(&mut self, class: Priority, source: Source) {
-        if let Some(bulk) = self.bulk.get_mut(class.index()) {
-            bulk.retain(|&other| other != source);
-        }
+    /// Takes `source` out of the turns, and says whether it was in.
+    pub(super) fn dequeue(&mut self, class: Priority, source: Source) -> bool {
+        let Some(bulk) = self.bulk.get_mut(class.index()) else { return false };
+        let place = bulk.iter().position(|&other| other == source);
+        place.and_then(|place| bulk.remove(place)).is_some()
     }
 
     /// Drops everything but what is half handed out, and appends the last frame.

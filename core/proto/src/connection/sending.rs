@@ -9,13 +9,13 @@ use crate::event::Handle;
 use crate::frame::{self, StreamRef, kind};
 use crate::limits::{HANDLE_COST, SMALL};
 use crate::table::Key;
-use crate::{Code, Event, Instant, MAX_TEXT, Priority, ProtocolError, SendError, StreamId};
+use crate::{Code, Event, Instant, MAX_TEXT, ProtocolError, SendError, StreamId};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 /// What may wait in a producer: enough for the wire, and no more than it takes in a moment.
 fn send_buffer(frame_size: usize) -> usize {
-    (frame_size * 4).max(1024)
+    (frame_size * 4).max(256)
 }
 
 impl Connection {
@@ -159,9 +159,11 @@ impl Connection {
         let dropped = self.drop_queue(key);
         self.discard(&dropped);
         self.end_idle(key);
-        self.out.dequeue(Priority::Normal, source);
-        if let Some(producer) = self.producer_mut(stream) {
-            producer.in_turn = false;
+        if let Some(stream) = self.streams.get_mut(key) {
+            self.out.dequeue(stream.class, source);
+            if let Some(producer) = stream.producer_mut() {
+                producer.in_turn = false;
+            }
         }
         self.requeue_stream(key);
     }
@@ -188,12 +190,13 @@ impl Connection {
     pub(super) fn requeue_stream(&mut self, key: Key) {
         if let Some(stream) = self.streams.get_mut(key)
             && stream.announce == Announce::Announced
+            && let class = stream.class
             && let Some(producer) = stream.producer_mut()
             && !producer.in_turn
             && producer.is_ready()
         {
             producer.in_turn = true;
-            self.out.enqueue(Priority::Normal, Source::Stream(key));
+            self.out.enqueue(class, Source::Stream(key));
         }
     }
 

@@ -355,12 +355,13 @@ impl Connection {
     /// [`CallError::TooLarge`]: the caller was told so, and the call is over.
     pub fn answer(
         &mut self,
-        _now: Instant,
+        now: Instant,
         call: IncomingId,
         payload: Cow<'_, [u8]>,
         handles: &[Handle],
     ) -> Result<(), CallError> {
         let key = call.0;
+        self.clock.ended(now);
         let max = self.peer.max_message;
         let closed = self.is_closed();
         let Some(call) = self.incoming_mut(key).filter(|c| matches!(c.state, InState::Running))

@@ -41,6 +41,7 @@ pub(crate) struct Stream {
     pub(super) number: u32,
     mine: bool,
     pub(super) announce: Announce,
+    pub(super) class: Priority,
     /// The application has heard of it.
     pub(super) known: bool,
     /// Its number is free again, but the application has not taken its end.
@@ -218,6 +219,7 @@ impl Connection {
             number,
             mine: true,
             announce: Announce::Idle,
+            class: Priority::Normal,
             known: true,
             unnumbered: false,
             role,
@@ -227,6 +229,16 @@ impl Connection {
         Ok(StreamId(key))
     }
 
+    /// Chooses the class in which the items of a stream are sent; it is [`Priority::Normal`] before.
+    pub fn prioritize(&mut self, stream: StreamId, class: Priority) {
+        let source = Source::Stream(stream.0);
+        let Some(stream) = self.streams.get_mut(stream.0) else { return };
+        let before = core::mem::replace(&mut stream.class, class);
+        if self.out.dequeue(before, source) {
+            self.out.enqueue(class, source);
+        }
+    }
+
     pub(super) fn add_their_stream(&mut self, number: u32, is_consumer: bool) -> Received {
         let role = if is_consumer {
             Role::Consumer(Consumer::new(self.config.limits.stream_window))
@@ -234,8 +246,15 @@ impl Connection {
             Role::Producer(Producer::new(self.peer.stream_window))
         };
         let announce = Announce::Announced;
-        let stream =
-            Stream { number, mine: false, announce, known: false, unnumbered: false, role };
+        let stream = Stream {
+            number,
+            mine: false,
+            announce,
+            class: Priority::Normal,
+            known: false,
+            unnumbered: false,
+            role,
+        };
         let key = self.streams.insert(stream);
         *at_mut(&mut self.theirs, number) = Their::Live(key);
         if is_consumer {
@@ -316,8 +335,11 @@ impl Connection {
     /// Both sides have said their last word, and the application knows.
     pub(super) fn forget_stream(&mut self, key: Key, mark: Mark) {
         self.free_number(key, mark);
-        self.streams.remove(key);
-        self.out.dequeue(Priority::Normal, Source::Stream(key));
+        if let Some(stream) = self.streams.remove(key)
+            && stream.producer().is_some_and(|producer| producer.in_turn)
+        {
+            self.out.dequeue(stream.class, Source::Stream(key));
+        }
     }
 
     /// Both sides have said their last word: the number may be used again, by the peer once it

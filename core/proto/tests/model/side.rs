@@ -375,6 +375,10 @@ impl Side {
             }
             9..13 => {
                 if let Some(stream) = random.pick(&senders) {
+                    if random.one_in(10) {
+                        let class = [Priority::Low, Priority::Normal, Priority::High];
+                        self.conn.prioritize(stream, random.pick(&class).unwrap());
+                    }
                     for _ in 0..random.below(20) {
                         self.send(random, world, stream);
                     }
