@@ -45,7 +45,7 @@ ask "how warm is it?"
 ask "and now?"
 
 step "4. The device is unplugged. The client stays connected, and asks on."
-kill -9 "$device"
+rm "$dir/ttyDEMO" && kill -9 "$device"
 await bridge 'lost serial:'
 printf '   client: %s\n' "are you there?"
 printf 'are you there?\n' >&3

@@ -1,18 +1,14 @@
 //! Lines for people, on standard error: one for each change of state.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicU8, Ordering},
-};
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use indicatif::ProgressBar;
+use crate::meter;
 
 const QUIET: u8 = 0;
 const NORMAL: u8 = 1;
 const VERBOSE: u8 = 2;
 
 static LEVEL: AtomicU8 = AtomicU8::new(NORMAL);
-static METER: OnceLock<ProgressBar> = OnceLock::new();
 
 pub(crate) fn set_level(quiet: bool, verbose: bool) {
     let level = if quiet {
@@ -23,11 +19,6 @@ pub(crate) fn set_level(quiet: bool, verbose: bool) {
         NORMAL
     };
     LEVEL.store(level, Ordering::Relaxed);
-}
-
-/// Lines go above this meter from now on.
-pub(crate) fn above(meter: ProgressBar) {
-    let _ = METER.set(meter); // There is only one.
 }
 
 pub(crate) fn error(text: &str) {
@@ -48,18 +39,11 @@ pub(crate) fn detail(text: impl FnOnce() -> String) {
 
 /// Prints something that was asked for, without the name of the program.
 pub(crate) fn report(text: &str) {
-    suspend(|| eprintln!("{text}"));
+    meter::aside(|| eprintln!("{text}"));
 }
 
 fn print(text: &str) {
     // A name or a message from a peer cannot move the cursor.
     let clean: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    suspend(|| eprintln!("ipfi-bridge: {clean}"));
-}
-
-fn suspend(print: impl FnOnce()) {
-    match METER.get() {
-        Some(meter) => meter.suspend(print),
-        None => print(),
-    }
+    meter::aside(|| eprintln!("ipfi-bridge: {clean}"));
 }

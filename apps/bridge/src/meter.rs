@@ -1,33 +1,35 @@
-//! The live meter: both directions, totals and state, on the last line of a terminal.
+//! The live meter: both directions, totals and state, on the last lines of a terminal.
 
 use std::{
     fmt::Write as _,
-    io::IsTerminal,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    io::{IsTerminal, Write as _},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{Instant, interval};
 
-use crate::{
-    log,
-    stats::{Stats, bytes},
-};
+use crate::stats::{Stats, bytes};
 
 const TICK: Duration = Duration::from_millis(500);
+
+/// The lines on the screen. Whoever prints something else holds the lock, clears them before and
+/// draws them after.
+static SCREEN: Mutex<String> = Mutex::new(String::new());
+
+/// Whether there is a meter at all.
+static SHOWN: AtomicBool = AtomicBool::new(false);
 
 /// Draws the meter until it is dropped. Nothing is drawn when standard error is not a terminal.
 pub(crate) async fn run(bridges: Vec<Arc<Stats>>) {
     if !std::io::stderr().is_terminal() {
         return std::future::pending().await;
     }
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
-        bar.set_style(style);
-    }
-    log::above(bar.clone());
-    let _cleared = Clear(bar.clone());
+    SHOWN.store(true, Relaxed);
+    let _cleared = Clear;
     let mut before: Vec<_> = bridges.iter().map(|_| (0, 0)).collect();
     let mut then = Instant::now();
     let mut ticks = interval(TICK);
@@ -42,8 +44,49 @@ pub(crate) async fn run(bridges: Vec<Arc<Stats>>) {
             *before = totals;
             line(stats, totals, rates)
         });
-        bar.set_message(lines.collect::<Vec<_>>().join("\n"));
+        draw(&lines.collect::<Vec<_>>(), columns());
     }
+}
+
+/// Runs `print` with the meter out of the way.
+pub(crate) fn aside(print: impl FnOnce()) {
+    if !SHOWN.load(Relaxed) {
+        return print();
+    }
+    let screen = SCREEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut err = std::io::stderr().lock();
+    let _ = err.write_all(erase(&screen).as_bytes());
+    drop(err);
+    print();
+    let _ = std::io::stderr().write_all(screen.as_bytes());
+}
+
+/// Puts new lines in the place of the old ones.
+fn draw(lines: &[String], columns: usize) {
+    let cut = |line: &String| line.chars().take(columns.saturating_sub(1)).collect::<String>();
+    let text = lines.iter().map(cut).collect::<Vec<_>>().join("\n");
+    let mut screen = SCREEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _ = std::io::stderr().write_all((erase(&screen) + &text).as_bytes());
+    *screen = text;
+}
+
+/// Clears as many lines as `text` has, and stands where it began (ECMA-48: CPL, ED).
+fn erase(text: &str) -> String {
+    match text.matches('\n').count() {
+        _ if text.is_empty() => String::new(),
+        0 => "\r\x1b[J".into(),
+        lines => format!("\x1b[{lines}F\x1b[J"),
+    }
+}
+
+fn columns() -> usize {
+    #[cfg(target_os = "linux")]
+    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stderr())
+        && size.ws_col > 0
+    {
+        return size.ws_col.into();
+    }
+    80
 }
 
 fn rate(bytes: u64, seconds: f64) -> u64 {
@@ -81,11 +124,12 @@ fn line(stats: &Stats, totals: (u64, u64), rates: (u64, u64)) -> String {
     line
 }
 
-struct Clear(ProgressBar);
+struct Clear;
 
 impl Drop for Clear {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        draw(&[], 0);
+        SHOWN.store(false, Relaxed);
     }
 }
 
@@ -103,5 +147,12 @@ mod tests {
         stats.tries.store(7, Relaxed);
         stats.set_health(vec![Reading::new("fec", Value::Text("light".into()))]);
         insta::assert_snapshot!(format!("{up}\n{}", line(&stats, (0, 0), (0, 0))));
+    }
+
+    #[test]
+    fn erases_what_it_drew() {
+        assert_eq!(erase(""), "");
+        assert_eq!(erase("one"), "\r\x1b[J");
+        assert_eq!(erase("one\ntwo\nthree"), "\x1b[2F\x1b[J");
     }
 }

@@ -1,6 +1,6 @@
 //! From a command line to running bridges.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ipfi_transport::Registry;
 use tokio::{runtime::Runtime, task::JoinSet};
@@ -33,8 +33,9 @@ pub(crate) fn run(cli: &Cli, registry: &Registry) -> anyhow::Result<Exit> {
         }
         Ok(Exit::Finished)
     });
-    // A thread that still waits for a terminal's input must not keep the program.
-    runtime.shutdown_background();
+    // Tasks of other threads put their children away; a thread that still waits for a terminal's
+    // input must not keep the program.
+    runtime.shutdown_timeout(Duration::from_millis(500));
     result
 }
 

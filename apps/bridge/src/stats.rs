@@ -137,14 +137,22 @@ impl Stats {
 
 /// A number of bytes in a form that fits a meter.
 pub(crate) fn bytes(n: u64) -> String {
-    indicatif::BinaryBytes(n).to_string()
+    let (mut whole, mut rest, mut unit) = (n, 0, "B");
+    for next in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
+        if whole < 1024 {
+            break;
+        }
+        (whole, rest, unit) = (whole / 1024, whole % 1024, next);
+    }
+    if unit == "B" { format!("{n} B") } else { format!("{whole}.{} {unit}", rest * 10 / 1024) }
 }
 
 fn span(time: Duration) -> String {
-    if time < Duration::from_secs(60) {
-        format!("{:.1} s", time.as_secs_f64())
-    } else {
-        indicatif::HumanDuration(time).to_string()
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{:.1} s", time.as_secs_f64()),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
     }
 }
 

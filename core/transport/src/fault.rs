@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     BoxStream, ByteStream, Layer, Line, OptionError, Properties, Reading, Side, Value,
-    random::Random,
+    random::{Random, threshold},
 };
 
 crate::options! {
@@ -107,7 +107,7 @@ impl<S: ByteStream> FaultInjector<S> {
 #[derive(Debug)]
 struct Lane {
     random: Random,
-    chances: [(f64, u64); 4],
+    chances: [u64; 4],
     burst: usize,
     start: Instant,
     free_at: Instant,
@@ -123,11 +123,10 @@ const DUPLICATE: usize = 3;
 
 impl Lane {
     fn new(faults: &Faults, seed: u64, start: Instant) -> Self {
-        let mut random = Random::new(seed);
+        let random = Random::new(seed);
         // A byte is hit when any of its eight bits is.
         let flip = 1.0 - (1.0 - faults.flip).powi(8);
-        let chances = [faults.drop, flip, faults.insert, faults.duplicate]
-            .map(|chance| (chance, random.gap(chance)));
+        let chances = [faults.drop, flip, faults.insert, faults.duplicate].map(threshold);
         Self {
             random,
             chances,
@@ -147,16 +146,11 @@ impl Lane {
         sleep.as_mut().poll(cx)
     }
 
-    /// Whether this fault hits the next byte, and how many bytes the burst has left.
+    /// Whether this fault hits the next byte.
     fn hits(&mut self, fault: usize) -> bool {
-        let (chance, gap) = &mut self.chances[fault];
-        if *gap > 0 {
-            *gap -= u64::from(*gap != u64::MAX);
-            return false;
-        }
-        *gap = self.random.gap(*chance);
-        self.count += 1;
-        true
+        let hits = self.random.hits(self.chances[fault]);
+        self.count += u64::from(hits);
+        hits
     }
 
     fn is_dead(&self, faults: &Faults, now: Instant) -> bool {

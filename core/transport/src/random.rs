@@ -28,29 +28,23 @@ impl Random {
         self.next().to_le_bytes()[0]
     }
 
-    /// Evenly spread over 0 < x <= 1.
-    fn unit(&mut self) -> f64 {
-        #[allow(clippy::cast_precision_loss, reason = "53 bits fit")]
-        let parts = ((self.next() >> 11) + 1) as f64;
-        parts / 2_f64.powi(53)
+    /// True with this chance; see [`threshold`].
+    pub(crate) fn hits(&mut self, threshold: u64) -> bool {
+        // The first comparison is for chances of 0, which are most: they draw no number.
+        threshold > 0 && self.next() <= threshold
     }
+}
 
-    /// How many trials of chance `p` fail before one succeeds.
-    pub(crate) fn gap(&mut self, p: f64) -> u64 {
-        if p <= 0.0 {
-            return u64::MAX;
-        }
-        if p >= 1.0 {
-            return 0;
-        }
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "not negative, and the cast saturates"
-        )]
-        let gap = (self.unit().ln() / (-p).ln_1p()) as u64;
-        gap
-    }
+/// What [`Random::hits`] takes for a chance between 0 and 1.
+pub(crate) fn threshold(chance: f64) -> u64 {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "not negative, the cast saturates, and the last bits do not matter"
+    )]
+    let threshold = (chance * u64::MAX as f64) as u64;
+    threshold
 }
 
 #[cfg(test)]
@@ -58,17 +52,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gaps_have_the_right_mean() {
+    fn chances_are_met() {
         let mut random = Random::new(7);
-        for p in [0.5, 0.01, 1e-4] {
-            let n = 20_000;
-            let sum: u64 = (0..n).map(|_| random.gap(p)).sum();
-            #[allow(clippy::cast_precision_loss, reason = "a test's tolerance")]
-            let mean = sum as f64 / f64::from(n);
-            let expected = (1.0 - p) / p;
-            assert!((mean / expected - 1.0).abs() < 0.05, "p {p}: {mean} for {expected}");
+        for (chance, low, high) in [(0.5, 49_000, 51_000), (0.01, 900, 1_100), (1e-4, 4, 20)] {
+            let threshold = threshold(chance);
+            let hits = (0..100_000).filter(|_| random.hits(threshold)).count();
+            assert!((low..=high).contains(&hits), "chance {chance}: {hits} in 100000");
         }
-        assert_eq!((random.gap(0.0), random.gap(1.0)), (u64::MAX, 0));
+        assert!((0..1000).all(|_| random.hits(threshold(1.0)) && !random.hits(threshold(0.0))));
     }
 
     #[test]

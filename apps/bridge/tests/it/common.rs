@@ -177,14 +177,15 @@ impl Device {
         Self { socat: Some(socat), listener, socket, path, wire }
     }
 
-    /// Kills the socat that owns the pty: the device is unplugged.
+    /// Kills the socat that owns the pty: the device is unplugged. Its name goes first, so that
+    /// it never leads to another test's pty of the same number.
     pub(crate) fn unplug(&mut self) {
+        std::fs::remove_file(&self.path).unwrap();
         self.socat.take().expect("plugged in").kill();
     }
 
     /// The device comes back, as another pty under the same name.
     pub(crate) fn plug_in(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
         let (socat, wire) = plug(&self.listener, &self.socket, &self.path);
         self.socat = Some(socat);
         self.wire = wire;
