@@ -480,6 +480,31 @@ pub(crate) fn put_open(open: &Open, payload: usize, out: &mut Vec<u8>) {
     });
 }
 
+/// Appends the front of a frame that continues a message.
+pub(crate) fn put_part(
+    head: u8,
+    number: u32,
+    more: bool,
+    total: Option<u64>,
+    handles: &[RawHandle],
+    payload: usize,
+    out: &mut Vec<u8>,
+) {
+    let mut flags = if more { MORE } else { 0 };
+    flags |= if handles.is_empty() { 0 } else { HANDLES };
+    flags |= if total.is_some() { TOTAL } else { 0 };
+    put(out, payload, |out| {
+        put_fields(head, &[u64::from(number)], out);
+        out.push(flags);
+        if let Some(total) = total {
+            varint::encode(total, out);
+        }
+        if !handles.is_empty() {
+            put_handles(handles, out);
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,20 +1,15 @@
 //! Calls that this side opens.
 
-use super::message::{Assembly, Outgoing, Piece, Starving};
+use super::message::{Assembly, Outgoing};
 use super::outbox::{Mark, Source};
-use super::{Connection, State, input::Sink, lifecycle::Timer};
+use super::{Connection, State, lifecycle::Timer};
 use crate::event::{CallOptions, Handle};
-use crate::frame::{self, RawHandle, RawTarget, kind};
+use crate::frame::{self, RawTarget, kind, put_part};
 use crate::limits::SMALL;
 use crate::table::{Key, at_mut};
-use crate::{
-    CallError, CallId, Code, Event, Failure, Instant, MAX_NAME, Priority, ProtocolError, Started,
-    Target,
-};
+use crate::{CallError, CallId, Code, Instant, MAX_NAME, Priority, ProtocolError, Started, Target};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 /// A call that has not got its number yet.
 pub(super) const NO_NUMBER: u32 = u32::MAX;
@@ -22,14 +17,14 @@ pub(super) const NO_NUMBER: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct OutCall {
     pub(super) number: u32,
-    class: Priority,
+    pub(super) class: Priority,
     /// The application does not wait for it any more; the peer's last word is still to come.
-    over: bool,
+    pub(super) over: bool,
     /// Where its frame stands in the queue of small messages: beginning and end.
-    express: Option<(Mark, Mark)>,
+    pub(super) express: Option<(Mark, Mark)>,
     /// At least the beginning was handed to the driver; not kept for small messages.
-    sent: bool,
-    deadline: Option<Instant>,
+    pub(super) sent: bool,
+    pub(super) deadline: Option<Instant>,
     /// The arguments, unless they went as one small frame.
     pub(super) out: Option<Box<Outgoing>>,
     /// A result that came half.
@@ -237,121 +232,6 @@ impl Connection {
         }
     }
 
-    /// Gives a call up. No event follows. The peer is told, unless it never heard of the call.
-    pub fn cancel(&mut self, call: CallId, code: Code) {
-        if self.calls.get(call.0).is_some_and(|call| !call.over) {
-            self.drop_call(call.0, code);
-        }
-    }
-
-    /// Ends a call for the application with a failure, and for the peer with a cancel.
-    pub(super) fn give_up_call(&mut self, key: Key, code: Code, started: Started) {
-        let Some(call) = self.calls.get(key) else { return };
-        if call.over {
-            return;
-        }
-        let started = if self.was_sent(key) { started } else { Started::No };
-        self.emit(Event::Failed { call: CallId(key), failure: Failure::new(code, started) });
-        self.drop_call(key, code);
-    }
-
-    /// Forgets all that a call holds; tells the peer.
-    fn drop_call(&mut self, key: Key, code: Code) {
-        self.end_arguments_of(key);
-        let Some(call) = self.calls.get_mut(key) else { return };
-        call.over = true;
-        let assembly = call.assembly.take();
-        let (number, class, express, sent) = (call.number, call.class, call.express, call.sent);
-        if let Some(assembly) = assembly {
-            self.drop_assembly(*assembly);
-        }
-        if number == NO_NUMBER || (express.is_none() && !sent) {
-            // The peer never heard of it.
-            self.waiting.retain(|&other| other != key);
-            self.forget_call(key);
-            return;
-        }
-        let fields = [u64::from(number), u64::from(code.0)];
-        match express {
-            // It may not overtake the call itself.
-            Some((_, end)) if !self.out.is_sent(end) => {
-                frame::put(self.out.express(class).tail(), 0, |out| {
-                    frame::put_fields(kind::CANCEL, &fields, out);
-                });
-            }
-            _ => self.control(kind::CANCEL, &fields),
-        }
-    }
-
-    /// Stops sending the arguments of a call, wherever they are.
-    fn end_arguments_of(&mut self, key: Key) {
-        let Some(call) = self.calls.get_mut(key) else { return };
-        if let Some(deadline) = call.deadline.take() {
-            self.timers.remove(&(deadline, Timer::Call(key)));
-        }
-        let Some(call) = self.calls.get_mut(key) else { return };
-        let Some(mut out) = call.out.take() else { return };
-        let class = call.class;
-        let source = Source::Call(key);
-        self.out.detach(source, |n| out.rest().get(..n).unwrap_or_default().to_vec());
-        self.out.dequeue(class, source);
-        if let Some(target) = out.target.take() {
-            self.unexpect_call(&target);
-        }
-        let (listed, unlisted) = out.split_handles();
-        self.announced(listed);
-        self.discard(unlisted);
-    }
-
-    /// Says whether the beginning of a call was handed to the driver.
-    fn was_sent(&self, key: Key) -> bool {
-        self.calls.get(key).is_some_and(|call| match call.express {
-            // A mark is sent when all before it is; one byte more is in the frame itself.
-            Some((start, end)) => self.out.is_sent(end) || self.out.is_past(start),
-            None => call.sent,
-        })
-    }
-
-    /// Forgets a call, and lets another have its number.
-    fn forget_call(&mut self, key: Key) {
-        self.end_arguments_of(key);
-        let Some(call) = self.calls.remove(key) else { return };
-        if call.number != NO_NUMBER {
-            if let Some(entry) = self.by_number.get_mut(call.number as usize) {
-                *entry = None;
-            }
-            self.call_numbers.give(call.number);
-        }
-        if !self.waiting.is_empty() {
-            self.launch();
-        }
-    }
-
-    /// The wire ends: tells the application.
-    pub(super) fn lose_call(&mut self, key: Key) {
-        let started = if self.was_sent(key) { Started::Maybe } else { Started::No };
-        if self.calls.get(key).is_some_and(|call| !call.over) {
-            let failure = Failure::new(Code::WIRE_LOST, started);
-            self.emit(Event::Failed { call: CallId(key), failure });
-        }
-    }
-
-    /// The peer closed gracefully: what it did not answer it never began.
-    pub(super) fn refuse_waiting(&mut self, all: bool) {
-        for key in self.calls.keys() {
-            let Some(call) = self.calls.get_mut(key) else { continue };
-            if all || call.number == NO_NUMBER {
-                let over = core::mem::replace(&mut call.over, true);
-                if !over {
-                    let failure = Failure::new(Code::GOING_AWAY, Started::No);
-                    self.emit(Event::Failed { call: CallId(key), failure });
-                }
-                self.forget_call(key);
-            }
-        }
-        self.waiting.retain(|&key| self.calls.get(key).is_some());
-    }
-
     /// The front of the next frame of a call's arguments; says how much payload follows.
     pub(super) fn frame_of_call(&mut self, now: Instant, key: Key) -> Option<usize> {
         let frame_size = self.frame_size();
@@ -420,125 +300,6 @@ impl Connection {
         }
     }
 
-    /// The call with this number on the wire.
-    #[inline]
-    fn call_of(&self, number: u32) -> Result<Key, ProtocolError> {
-        self.by_number
-            .get(number as usize)
-            .copied()
-            .flatten()
-            .ok_or(ProtocolError::BadNumber("answer to a call that is not open"))
-    }
-
-    /// A whole result.
-    #[inline]
-    pub(super) fn take_answer(&mut self, number: u32, payload: &[u8]) -> Result<(), ProtocolError> {
-        if payload.len() > self.config.limits.message_window {
-            return Err(ProtocolError::CreditExceeded);
-        }
-        let key = self.call_of(number)?;
-        let Some(call) = self.calls.get(key) else { return Ok(()) };
-        if call.assembly.is_some() {
-            return Err(ProtocolError::Malformed("answer in the middle of a result"));
-        }
-        if call.over {
-            self.forget_call(key);
-            return Ok(());
-        }
-        let event = if self.budget.charge(payload.len()) {
-            Event::Answer { call: CallId(key), payload: payload.to_vec(), handles: Vec::new() }
-        } else {
-            let failure = Failure::new(Code::OVERLOADED, Started::Yes);
-            Event::Failed { call: CallId(key), failure }
-        };
-        self.forget_call(key);
-        self.emit(event);
-        Ok(())
-    }
-
-    pub(super) fn begin_result(
-        &mut self,
-        number: u32,
-        more: bool,
-        total: Option<u64>,
-        handles: &[RawHandle],
-        _len: usize,
-    ) -> Result<Sink, ProtocolError> {
-        let key = self.call_of(number)?;
-        let window = self.config.limits.message_window;
-        let assembly = self.calls.get(key).and_then(|call| call.assembly.as_ref());
-        let before = assembly.map_or(0, |assembly| assembly.handles.len());
-        let mut received = self.register(handles, before)?;
-        let Some(call) = self.calls.get_mut(key) else { return Ok(Sink::Skip) };
-        if call.over {
-            self.dispose_all(received, Code::CANCELLED);
-        } else {
-            let assembly =
-                call.assembly.get_or_insert_with(|| Box::new(Assembly::new(window, total)));
-            assembly.handles.append(&mut received);
-        }
-        Ok(Sink::Result { call: key, more })
-    }
-
-    pub(super) fn push_result(
-        &mut self,
-        key: Key,
-        bytes: &[u8],
-        left: usize,
-    ) -> Result<(), ProtocolError> {
-        let max = self.config.limits.max_message;
-        let Some(OutCall { assembly: Some(assembly), .. }) = self.calls.get_mut(key) else {
-            return Ok(());
-        };
-        match assembly.push(bytes, left, &mut self.budget, max)? {
-            Piece::Taken => {}
-            Piece::Refused(code) => self.give_up_call(key, code, Started::Yes),
-        }
-        Ok(())
-    }
-
-    pub(super) fn end_result(&mut self, key: Key, more: bool) {
-        let Some(call) = self.calls.get_mut(key) else { return };
-        if more {
-            if call.assembly.as_mut().is_some_and(|assembly| assembly.needs_admission()) {
-                self.starving.push_back(Starving::Result(key));
-                self.admit();
-            }
-            return;
-        }
-        if let Some(assembly) = call.assembly.take() {
-            let Assembly { bytes, handles, charged, admitted, .. } = *assembly;
-            self.budget.dismiss(admitted);
-            self.free(charged - bytes.capacity().min(charged));
-            let received = handles.clone();
-            self.emit(Event::Answer { call: CallId(key), payload: bytes, handles });
-            self.deliver(&received);
-        }
-        self.forget_call(key);
-    }
-
-    pub(super) fn take_error(
-        &mut self,
-        number: u32,
-        started: bool,
-        code: Code,
-        text: String,
-    ) -> Result<(), ProtocolError> {
-        let key = self.call_of(number)?;
-        let Some(call) = self.calls.get_mut(key) else { return Ok(()) };
-        let over = call.over;
-        if let Some(assembly) = call.assembly.take() {
-            self.drop_assembly(*assembly);
-        }
-        self.forget_call(key);
-        if !over {
-            let started = if started { Started::Yes } else { Started::No };
-            let failure = Failure { code, text, started };
-            self.emit(Event::Failed { call: CallId(key), failure });
-        }
-        Ok(())
-    }
-
     pub(super) fn take_admit_arguments(
         &mut self,
         now: Instant,
@@ -558,36 +319,23 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn drop_assembly(&mut self, assembly: Assembly) {
-        let Assembly { bytes, handles, charged, admitted, .. } = assembly;
-        drop(bytes);
-        self.budget.dismiss(admitted);
-        self.free(charged);
-        self.dispose_all(handles, Code::CANCELLED);
+    /// The peer's hello came: what was sent under the smallest limits may go on, unless it turns
+    /// out to be too large.
+    pub(super) fn raise_credit(&mut self, before: &crate::PeerLimits) {
+        let max = self.peer.max_message as u64;
+        let window = (self.peer.message_window - before.message_window) as u64;
+        for key in self.calls.keys() {
+            let Some(out) = self.calls.get_mut(key).and_then(|call| call.out.as_mut()) else {
+                continue;
+            };
+            out.credit += window;
+            if out.sent + out.rest().len() as u64 > max {
+                self.give_up_call(key, Code::TOO_LARGE, Started::No);
+            } else {
+                self.requeue_call(key);
+            }
+        }
+        self.raise_streams((self.peer.stream_window - before.stream_window) as u64);
+        self.launch();
     }
-}
-
-/// Appends the front of a frame that continues a message.
-pub(super) fn put_part(
-    head: u8,
-    number: u32,
-    more: bool,
-    total: Option<u64>,
-    handles: &[RawHandle],
-    payload: usize,
-    out: &mut Vec<u8>,
-) {
-    let mut flags = if more { frame::MORE } else { 0 };
-    flags |= if handles.is_empty() { 0 } else { frame::HANDLES };
-    flags |= if total.is_some() { frame::TOTAL } else { 0 };
-    frame::put(out, payload, |out| {
-        frame::put_fields(head, &[u64::from(number)], out);
-        out.push(flags);
-        if let Some(total) = total {
-            crate::varint::encode(total, out);
-        }
-        if !handles.is_empty() {
-            frame::put_handles(handles, out);
-        }
-    });
 }

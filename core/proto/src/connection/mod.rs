@@ -1,5 +1,6 @@
 //! One end of a wire.
 
+mod answering;
 mod calls;
 mod handles;
 mod input;
@@ -7,6 +8,7 @@ mod lifecycle;
 mod message;
 mod outbox;
 mod reading;
+mod results;
 mod sending;
 mod serving;
 mod streams;

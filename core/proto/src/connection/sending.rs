@@ -237,7 +237,7 @@ impl Connection {
         let more = !chunk.last;
         let handles = self.raw_handles(&handles);
         let stage = &mut self.out.stage;
-        super::calls::put_part(kind::ITEM, wire.to_wire(), more, None, &handles, n, stage);
+        frame::put_part(kind::ITEM, wire.to_wire(), more, None, &handles, n, stage);
         Some(n)
     }
 
