@@ -54,11 +54,6 @@ pub(crate) struct Cli {
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     pub(crate) stats: StatsForm,
 
-    /// Threads that carry bytes; one is fastest for a few peers
-    #[arg(long, default_value_t = 1, value_name = "N",
-          value_parser = clap::value_parser!(u16).range(1..=512))]
-    pub(crate) threads: u16,
-
     /// Says errors only
     #[arg(long, short, conflicts_with = "verbose")]
     pub(crate) quiet: bool,

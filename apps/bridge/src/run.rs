@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ipfi_transport::Registry;
-use tokio::{runtime::Runtime, task::JoinSet};
+use tokio::task::JoinSet;
 
 use crate::{
     Exit,
@@ -19,7 +19,8 @@ use crate::{
 pub(crate) fn run(cli: &Cli, registry: &Registry) -> anyhow::Result<Exit> {
     log::set_level(cli.quiet, cli.verbose);
     raise_descriptor_limit();
-    let runtime = runtime(cli.threads)?;
+    // One thread: wake-ups across threads cost more than what a second one would carry.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match &cli.command {
             Some(Command::Transports { name }) => {
@@ -33,21 +34,9 @@ pub(crate) fn run(cli: &Cli, registry: &Registry) -> anyhow::Result<Exit> {
         }
         Ok(Exit::Finished)
     });
-    // Tasks of other threads put their children away; a thread that still waits for a terminal's
-    // input must not keep the program.
+    // A thread that still waits for a terminal's input must not keep the program.
     runtime.shutdown_timeout(Duration::from_millis(500));
     result
-}
-
-fn runtime(threads: u16) -> std::io::Result<Runtime> {
-    let mut builder = if threads == 1 {
-        tokio::runtime::Builder::new_current_thread()
-    } else {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        builder.worker_threads(threads.into());
-        builder
-    };
-    builder.enable_all().build()
 }
 
 async fn bridges(cli: &Cli, registry: &Registry) -> anyhow::Result<()> {
