@@ -143,6 +143,17 @@ impl Items {
         self.bytes.get(start..self.at)
     }
 
+    /// The next item, which stays the next.
+    #[must_use]
+    pub fn peek(&self) -> Option<&[u8]> {
+        if self.single {
+            return Some(&self.bytes);
+        }
+        let rest = self.bytes.get(self.at..)?;
+        let (len, used) = crate::varint::decode(rest).ok()?;
+        rest.get(used..used + usize::try_from(len).ok()?)
+    }
+
     /// The next item as a vector of its own; a large one is not copied.
     pub fn take(&mut self) -> Option<Vec<u8>> {
         if self.single {
