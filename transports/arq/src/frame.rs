@@ -155,6 +155,12 @@ pub(crate) struct Ack {
     pub(crate) bitmap: Vec<u8>,
 }
 
+impl Ack {
+    pub(crate) fn encoded_len(&self, profile: Profile) -> usize {
+        profile.number_width() + profile.offset_width() + 2 + self.bitmap.len()
+    }
+}
+
 /// A frame of a session, except for aborts. `payload` borrows from what was received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Frame<'a> {

@@ -15,6 +15,7 @@ mod adapter;
 mod config;
 mod congestion;
 mod error;
+mod fec;
 mod frame;
 mod framing;
 mod greeting;
@@ -33,8 +34,8 @@ mod turn;
 mod vectors;
 
 #[cfg(feature = "tokio")]
-pub use adapter::{Arq, ArqOptions, Escape, connect, random_id};
-pub use config::{Config, EscapeMap, HalfDuplex, Profile};
+pub use adapter::{Arq, ArqOptions, Correction, Escape, connect, random_id};
+pub use config::{Config, EscapeMap, Fec, HalfDuplex, Profile};
 pub use error::{Ended, WriteError};
 pub use greeting::Greeting;
 pub use link::{Link, State};

@@ -2,6 +2,8 @@
 
 /// Verdicts remembered: half of the weight lies on the last 44 frames.
 const MEMORY: u64 = 64;
+/// The same where patience pays.
+const LONG_MEMORY: u64 = 512;
 /// Fractions of a frame are counted in this unit.
 const UNIT: u64 = 1 << 16;
 /// Before the first loss, half a loss is taken to be about to come.
@@ -18,20 +20,25 @@ pub(crate) const MIN_PAYLOAD: usize = 32;
 /// half of its bytes, since its first error lies in the middle of it on average.
 #[derive(Debug)]
 pub(crate) struct LossEstimate {
+    memory: u64,
     losses: u64,
     exposure: u64,
 }
 
 impl LossEstimate {
     pub(crate) const fn new() -> Self {
-        Self { losses: 0, exposure: FIRST_EXPOSURE * UNIT }
+        Self { memory: MEMORY, losses: 0, exposure: FIRST_EXPOSURE * UNIT }
+    }
+
+    pub(crate) const fn slow() -> Self {
+        Self { memory: LONG_MEMORY, losses: 0, exposure: FIRST_EXPOSURE * UNIT }
     }
 
     /// A frame of `bytes` on the wire has arrived, or not.
     pub(crate) fn record(&mut self, bytes: usize, lost: bool) {
         let bytes = bytes as u64;
-        self.losses -= self.losses / MEMORY;
-        self.exposure -= self.exposure / MEMORY;
+        self.losses -= self.losses / self.memory;
+        self.exposure -= self.exposure / self.memory;
         if lost {
             self.losses += UNIT;
             self.exposure += bytes * UNIT / 2;
@@ -43,6 +50,16 @@ impl LossEstimate {
     /// Bytes between two errors, on average.
     pub(crate) fn bytes_per_error(&self) -> u64 {
         self.exposure / (self.losses + PRIOR)
+    }
+
+    /// The share of a line, in thousandths, that frames of the best size make of it.
+    pub(crate) fn best_goodput(&self) -> u64 {
+        let overhead = 13;
+        let payload = self.best_payload(overhead, MIN_PAYLOAD, 1024) as u64;
+        let bytes = payload + overhead as u64;
+        // The first terms of e^-x, in thousandths.
+        let x = (bytes * 1000 / self.bytes_per_error().max(1)).min(1000);
+        payload * (1000 - x + x * x / 2000) / bytes
     }
 
     /// The payload with the best goodput when each frame costs `overhead` bytes besides.

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::time::Duration;
 
+use crate::config::Fec;
 use crate::congestion::Congestion;
+use crate::fec::Switch;
 use crate::loss::LossEstimate;
 use crate::ranges::RangeSet;
 use crate::time::Instant;
@@ -20,6 +22,7 @@ struct Sent {
     done: Instant,
     /// Whether the network, and not the program, said when to stop.
     was_full: bool,
+    coded: bool,
     settled: bool,
 }
 
@@ -80,10 +83,11 @@ pub(crate) struct Outgoing {
     largest_arrived: Option<u64>,
     pub(crate) congestion: Option<Congestion>,
     pub(crate) loss: LossEstimate,
+    pub(crate) fec: Switch,
 }
 
 impl Outgoing {
-    pub(crate) fn new(capacity: usize, congestion: Option<Congestion>) -> Self {
+    pub(crate) fn new(capacity: usize, congestion: Option<Congestion>, fec: Fec) -> Self {
         Self {
             buffer: VecDeque::new(),
             capacity,
@@ -100,6 +104,7 @@ impl Outgoing {
             largest_arrived: None,
             congestion,
             loss: LossEstimate::new(),
+            fec: Switch::new(fec),
         }
     }
 
@@ -265,13 +270,13 @@ impl Outgoing {
     }
 
     /// Notes that frame [`next_number`](Self::next_number) takes `range` away.
-    pub(crate) fn on_sent(&mut self, range: Range<u64>, bytes: usize, done: Instant) {
+    pub(crate) fn on_sent(&mut self, range: Range<u64>, bytes: usize, done: Instant, coded: bool) {
         self.lost.remove(range.clone());
         self.fresh = self.fresh.max(range.end);
         self.bytes_in_flight += bytes as u64;
         let congestion = self.congestion.as_ref();
         let was_full = congestion.is_some_and(|c| self.bytes_in_flight * 2 > c.window());
-        self.sent.push_back(Sent { range, bytes, done, was_full, settled: false });
+        self.sent.push_back(Sent { range, bytes, done, was_full, coded, settled: false });
     }
 
     /// Learns from an acknowledgement. `None`: it speaks of what was never sent.
@@ -305,7 +310,10 @@ impl Outgoing {
         let range = sent.range.start.max(self.acked)..sent.range.end.max(self.acked);
         let missing = self.early.missing(range);
         missing.iter().for_each(|range| self.lost.insert(range));
-        self.loss.record(sent.bytes, true);
+        if !sent.coded {
+            self.loss.record(sent.bytes, true);
+        }
+        self.fec.record(sent.bytes, sent.coded, true);
     }
 
     fn advance(&mut self, next: u64) {
@@ -326,7 +334,10 @@ impl Outgoing {
             sent.settled = true;
             self.early.insert(sent.range.start.max(self.acked)..sent.range.end.max(self.acked));
             self.lost.remove(sent.range.clone());
-            self.loss.record(sent.bytes, false);
+            if !sent.coded {
+                self.loss.record(sent.bytes, false);
+            }
+            self.fec.record(sent.bytes, sent.coded, false);
             self.bytes_in_flight -= sent.bytes as u64;
             if let Some(congestion) = &mut self.congestion {
                 congestion.arrived(sent.bytes, sent.done, sent.was_full);

@@ -34,6 +34,8 @@ pub struct Statistics {
     pub round_trip: Option<Duration>,
     /// The payload of a full frame at present, in bytes.
     pub payload_size: usize,
+    /// How long frames go out: `off`, `light` or `strong`.
+    pub error_correction: &'static str,
     /// The estimate of how many bytes there are between two errors.
     pub bytes_per_error: u64,
 }

@@ -6,6 +6,7 @@ use std::vec::Vec;
 use std::{format, vec};
 
 use crate::config::{EscapeMap, Profile};
+use crate::fec::{self, Kind};
 use crate::frame::{Ack, Check, Done, Frame, Reset, Syn, is_syn};
 use crate::framing;
 
@@ -98,6 +99,9 @@ fn made() -> BTreeMap<String, String> {
     let mut bytes = Vec::new();
     Reset { code: 7, reason: "no paper".into() }.encode(&check, &mut bytes);
     add("reset", &bytes);
+    let mut bytes = Vec::new();
+    fec::encode(Kind::Short, b"hello", &mut bytes);
+    add("coded-short", &bytes);
     let mut bytes = Vec::new();
     Done::encode(&check, &mut bytes);
     add("done", &bytes);

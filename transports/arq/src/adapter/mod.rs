@@ -15,7 +15,7 @@ use ipfi_transport::{BoxStream, Layer, Properties, Side};
 use tokio::time::Instant;
 
 use crate::{Config, Link, State};
-pub use options::{ArqOptions, Escape};
+pub use options::{ArqOptions, Correction, Escape};
 use shared::Shared;
 use stream::ArqStream;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Config, EscapeMap};
+use crate::{Config, EscapeMap, Fec};
 
 ipfi_transport::choices! {
     /// Which control characters the line eats.
@@ -16,6 +16,20 @@ ipfi_transport::choices! {
     }
 }
 
+ipfi_transport::choices! {
+    /// When frames carry what it takes to correct them.
+    pub enum Correction {
+        /// When the measured errors make it pay.
+        Auto = "auto",
+        /// Never; the other end may not either.
+        Off = "off",
+        /// Always, with 16 bytes in 255.
+        Light = "light",
+        /// Always, with 32 bytes in 255.
+        Strong = "strong",
+    }
+}
+
 ipfi_transport::options! {
     /// Options of the layer `arq+`.
     pub struct ArqOptions {
@@ -25,6 +39,8 @@ ipfi_transport::options! {
         dead: Duration = "10s",
         /// Control characters that the line eats.
         escape: Escape = "none",
+        /// Forward error correction.
+        fec: Correction = "auto",
         /// Asks a silent other end whether it is there after this long; none: never.
         keepalive: Option<Duration> = "2s",
         /// The most payload bytes in a frame, 32 to 1024; less is used when frames get lost.
@@ -41,6 +57,12 @@ impl ArqOptions {
         config.dead_after = self.dead;
         config.keepalive = self.keepalive;
         config.max_payload = self.frame.clamp(32, 1024);
+        config.fec = match self.fec {
+            Correction::Auto => Fec::Auto,
+            Correction::Off => Fec::Off,
+            Correction::Light => Fec::Light,
+            Correction::Strong => Fec::Strong,
+        };
         config.escape = match self.escape {
             Escape::None => EscapeMap::NONE,
             Escape::XonXoff => EscapeMap::XONXOFF,

@@ -139,6 +139,8 @@ impl ByteStream for ArqStream {
             Reading::new("frame", Value::Count(statistics.payload_size as u64)),
             Reading::new("byte-errors", Value::Number(errors)),
         ]);
+        let correction = statistics.error_correction.into();
+        readings.push(Reading::new("fec", Value::Text(correction)));
         if let Some(round_trip) = statistics.round_trip {
             readings.push(Reading::new("rtt", Value::Time(round_trip)));
         }

@@ -3,6 +3,7 @@
 use super::{ECHOES, Link, Peer, Phase};
 use crate::config::{EscapeMap, Profile};
 use crate::error::Ended;
+use crate::fec::Kind;
 use crate::frame::{Ack, Check, Done, Frame, Reset, Syn, VERSION, is_syn};
 use crate::framing;
 use crate::number::expand;
@@ -22,6 +23,24 @@ impl Link {
             self.on_raw(now, raw);
         }
         self.deframer = deframer;
+        self.find_coded(now, bytes);
+    }
+
+    /// Looks for coded frames in the same bytes: to the deframer they are garbage.
+    fn find_coded(&mut self, now: Instant, bytes: &[u8]) {
+        let Some(mut finder) = self.finder.take() else { return };
+        let mut rest = bytes;
+        while let Some((kind, frame)) = finder.next(&mut rest) {
+            if self.on_frame(now, frame) {
+                self.hears_strong = kind != Kind::Light;
+                // What the deframer has made of it was no harm done by the line.
+                (self.statistics.frames_bad, self.statistics.bytes_skipped) = self.before_coded;
+            }
+        }
+        if !finder.is_collecting() {
+            self.before_coded = (self.statistics.frames_bad, self.statistics.bytes_skipped);
+        }
+        self.finder = Some(finder);
     }
 
     /// Takes what lay between two zeros. Greetings are escaped on any line, all else on those
@@ -110,6 +129,7 @@ impl Link {
         self.peer = Some(Peer {
             id: syn.id,
             max_payload: usize::from(syn.max_payload),
+            takes_coded: syn.fec && self.finder.is_some(),
             outgoing: Check::session(self.id, syn.id),
             incoming: Check::session(syn.id, self.id),
         });

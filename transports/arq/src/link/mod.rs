@@ -9,9 +9,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::config::{Config, EscapeMap, Profile};
+use crate::config::{Config, EscapeMap, Fec, Profile};
 use crate::congestion::Congestion;
 use crate::error::{Ended, WriteError};
+use crate::fec::{Finder, Mode};
 use crate::frame::{Check, MAX_REASON, Reset, data_overhead};
 use crate::framing::{Deframer, MAX_ENCODED};
 use crate::line::Line;
@@ -33,6 +34,8 @@ const ACK_DELAY: Duration = Duration::from_millis(10);
 const RESETS: u8 = 3;
 /// How long to stay in case that the other side has missed the farewell.
 const LINGER: Duration = Duration::from_secs(2);
+/// The payload of a coded frame, about.
+const LONG_FRAME: usize = 440;
 /// Own greetings heard until this is taken for an echo.
 const ECHOES: u32 = 5;
 
@@ -65,6 +68,7 @@ enum Phase {
 struct Peer {
     id: u32,
     max_payload: usize,
+    takes_coded: bool,
     outgoing: Check,
     incoming: Check,
 }
@@ -110,6 +114,11 @@ pub struct Link {
     peer: Option<Peer>,
     escapes: EscapeMap,
     deframer: Deframer,
+    /// With error correction: looks for coded frames; how the other side sends at present.
+    finder: Option<Finder>,
+    hears_strong: bool,
+    /// Bad frames and bytes skipped before the coded frame that may be arriving.
+    before_coded: (u64, u64),
     line: Line,
     /// With a half-duplex medium.
     turn: Option<Turn>,
@@ -165,6 +174,8 @@ impl Link {
         let capacity = usize::try_from(config.send_buffer.max(1)).unwrap_or(usize::MAX);
         let shared = config.profile == Profile::HalfDuplex;
         let turn = shared.then(|| Turn::new(config.half_duplex, id, now));
+        let coded = config.profile.is_framed() && config.escape.is_empty();
+        let fec = if coded { config.fec } else { Fec::Off };
         let is_network = config.profile == Profile::Datagram;
         let frame = usize::from(config.max_payload) + data_overhead(config.profile);
         let congestion = is_network.then(|| Congestion::new(frame));
@@ -175,10 +186,13 @@ impl Link {
             peer: None,
             escapes: config.escape,
             deframer: Deframer::default(),
+            finder: (fec != Fec::Off).then(Finder::default),
+            hears_strong: false,
+            before_coded: (0, 0),
             line: Line::new(config.line_rate, allowed),
             turn,
             rtt: Rtt::new(if is_network { PATIENT_TIMEOUT } else { MAX_TIMEOUT }),
-            outgoing: Outgoing::new(capacity, congestion),
+            outgoing: Outgoing::new(capacity, congestion, fec),
             assembler: Assembler::new(window),
             arrivals: Arrivals::default(),
             promised: window,
@@ -327,6 +341,11 @@ impl Link {
     pub fn statistics(&self) -> Statistics {
         let mut statistics = self.statistics.clone();
         statistics.bytes_skipped += self.deframer.skipped;
+        statistics.error_correction = match self.mode() {
+            Mode::Off => "off",
+            Mode::Light => "light",
+            Mode::Strong => "strong",
+        };
         statistics.bytes_delivered = self.outgoing.acked().min(self.outgoing.written());
         statistics.round_trip = self.rtt.smoothed();
         statistics.payload_size = self.payload_size();
@@ -381,7 +400,16 @@ impl Link {
         }
     }
 
-    /// The payload of a full frame at present.
+    /// How frames with much payload go out at present.
+    fn mode(&self) -> Mode {
+        let takes = self.peer.as_ref().is_some_and(|peer| peer.takes_coded);
+        // A coded frame cannot be made shorter for a line that is slow as well.
+        let fits = self.line.limit_payload(LONG_FRAME) == LONG_FRAME;
+        let may = takes && fits && self.escapes.is_empty();
+        if may { self.outgoing.fec.mode() } else { Mode::Off }
+    }
+
+    /// The payload of a full plain frame at present.
     fn payload_size(&self) -> usize {
         let theirs = self.peer.as_ref().map_or(usize::MAX, |peer| peer.max_payload);
         let max = usize::from(self.config.max_payload).min(theirs).max(1);

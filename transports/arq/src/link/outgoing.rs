@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use super::{GREETING_INTERVAL, IMPATIENT_GREETINGS, Link, PATIENT_GREETING_INTERVAL, Phase};
 use crate::config::{EscapeMap, Profile};
-use crate::frame::{Done, Frame, Syn, VERSION};
+use crate::fec::{self, Kind, Mode};
+use crate::frame::{Ack, Done, Frame, Syn, VERSION, data_overhead};
 use crate::framing;
 use crate::loss::MIN_PAYLOAD;
 use crate::time::Instant;
@@ -121,7 +122,7 @@ impl Link {
             heard,
             max_payload: self.config.max_payload,
             credit: self.credit(),
-            fec: false,
+            fec: self.finder.is_some(),
             escapes: self.config.escape.0,
             cookie: self.cookie,
         };
@@ -208,13 +209,10 @@ impl Link {
 
     fn encode_session_frame(&mut self, now: Instant) {
         let asks = core::mem::take(&mut self.probe);
-        let range = if asks {
-            self.outgoing.probe_range(MIN_PAYLOAD)
-        } else if self.may_send_data() {
-            self.outgoing.next_range(self.payload_size())
-        } else {
-            None
-        };
+        let long = if asks || !self.may_send_data() { None } else { self.long_kind() };
+        // A coded frame always has room for an acknowledgement, but it must be known how much.
+        let early = if long.is_some() && self.ack_at.is_some() { self.acknowledge() } else { None };
+        let (range, long) = self.pick_range(asks, long, early.as_ref());
         let numbered = range.is_some() || asks || self.ping;
         let offset = range.as_ref().map(|range| range.start);
         let range = range.unwrap_or(0..0);
@@ -226,6 +224,7 @@ impl Link {
         let roomy = self.ack_at.is_some() && range.end - range.start >= ROOMY as u64;
         let ack =
             if ack_due || roomy || self.ping || gives_back { self.acknowledge() } else { None };
+        let ack = early.or(ack);
 
         let poll = asks || last || gives_back || (self.ping && self.turn.is_none());
         let mut payload = core::mem::take(&mut self.scratch);
@@ -245,9 +244,13 @@ impl Link {
         }
         self.statistics.bytes_sent += payload.len() as u64;
         self.scratch = payload;
-        let done = self.give(now, self.escapes);
+        let kind = long.or_else(|| self.short_kind());
+        let done = match kind {
+            Some(kind) => self.give_coded(now, kind),
+            None => self.give(now, self.escapes),
+        };
         if numbered {
-            self.note_sent(now, range, done, asks);
+            self.note_sent(now, range, done, asks, kind.is_some());
         }
         self.ping = false;
         if !goes_on {
@@ -255,16 +258,72 @@ impl Link {
         }
     }
 
-    fn note_sent(&mut self, now: Instant, range: Range<u64>, done: Instant, asks: bool) {
+    /// How a frame with much payload is to go out, if not plain.
+    fn long_kind(&mut self) -> Option<Kind> {
+        let kind = self.mode().kind()?;
+        (!self.outgoing.fec.takes_sample()).then_some(kind)
+    }
+
+    /// How the frame in `frame` is to go out if it is short, on a line so bad that plain ones do
+    /// not come through: as this side or the other has found.
+    fn short_kind(&self) -> Option<Kind> {
+        let takes = self.peer.as_ref().is_some_and(|peer| peer.takes_coded);
+        let bad = self.mode() == Mode::Strong || (self.hears_strong && takes);
+        (bad && self.frame.len() <= Kind::Short.capacity()).then_some(Kind::Short)
+    }
+
+    /// What goes into the next frame: as much as a coded frame of the kind `long` takes, or less
+    /// and plain.
+    fn pick_range(
+        &self,
+        asks: bool,
+        long: Option<Kind>,
+        ack: Option<&Ack>,
+    ) -> (Option<Range<u64>>, Option<Kind>) {
+        let overhead = data_overhead(self.config.profile);
+        let least = Kind::Short.capacity() - overhead;
+        let is_bad = self.mode() == Mode::Strong;
+        if asks {
+            let max = if is_bad { least } else { MIN_PAYLOAD };
+            return (self.outgoing.probe_range(max), None);
+        }
+        if !self.may_send_data() {
+            return (None, None);
+        }
+        if let Some(kind) = long {
+            let ack = ack.map_or(0, |ack| ack.encoded_len(self.config.profile));
+            let range = self.outgoing.next_range(kind.capacity() - overhead - ack);
+            if range.as_ref().is_some_and(|range| range.end - range.start >= ROOMY as u64) {
+                return (range, long);
+            }
+        }
+        let max = if is_bad && long.is_some() { least } else { self.payload_size() };
+        (self.outgoing.next_range(max), None)
+    }
+
+    /// As [`give`](Self::give), but coded.
+    fn give_coded(&mut self, now: Instant, kind: Kind) -> Instant {
+        fec::encode(kind, &self.frame, &mut self.out);
+        self.line.give(now, self.out.len())
+    }
+
+    fn note_sent(
+        &mut self,
+        now: Instant,
+        range: Range<u64>,
+        done: Instant,
+        asks: bool,
+        coded: bool,
+    ) {
         if self.outgoing.in_flight() == 0 || asks {
             self.waiting_since = self.waiting_since.max(done);
         }
         self.owed_since.get_or_insert(now);
         self.statistics.frames_repeated += u64::from(self.outgoing.is_repeat(&range));
-        self.outgoing.on_sent(range, self.out.len(), done);
+        self.outgoing.on_sent(range, self.out.len(), done, coded);
     }
 
-    fn acknowledge(&mut self) -> Option<crate::frame::Ack> {
+    fn acknowledge(&mut self) -> Option<Ack> {
         let is_network = self.config.profile == Profile::Datagram;
         let least = if is_network { OVERTAKEN } else { 0 };
         let ack = self.arrivals.report(self.assembler.next(), self.credit(), least)?;
