@@ -74,11 +74,11 @@ fn in_full(description: &Description) -> String {
 pub(crate) async fn plugins(registry: &Registry) -> anyhow::Result<()> {
     let mut text = String::new();
     for (place, description) in registry.found().await {
-        let summary = match description {
-            Ok(description) => description.summary,
-            Err(error) => format!("cannot be used: {}", reason(&error)),
+        let (name, summary) = match description {
+            Ok(description) => (format!("{}:", description.name), description.summary),
+            Err(error) => (place.about, format!("cannot be used: {}", reason(&error))),
         };
-        let _ = writeln!(text, "{:<12} {summary} ({})", place.location, place.about);
+        let _ = writeln!(text, "{name:<12} {summary} ({})", place.location);
     }
     if text.is_empty() {
         text.push_str("no executable ipfi-transport-NAME is on PATH\n");

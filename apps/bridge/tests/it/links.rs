@@ -56,6 +56,22 @@ fn a_child_for_each_peer() {
 }
 
 #[test]
+fn a_plug_in_in_python_at_both_ends() {
+    let with_path = |arguments: &[&str]| {
+        let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../demos/plugin-python");
+        let path = std::env::var("PATH").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ipfi-bridge"));
+        command.args(arguments).env("PATH", format!("{demo}:{path}")).stdin(Stdio::null());
+        Bridge::spawn(command)
+    };
+    let mut proxy = with_path(&["webproxy-listen:127.0.0.1:0", "exec:cat"]);
+    let far = format!("webproxy:device.example:7,proxy=127.0.0.1:{}", proxy.port());
+    let mut bridge = with_path(&["tcp-listen:127.0.0.1:0", &far]);
+    let client = bridge.connect();
+    pass(&payload(300_000), &client, &client);
+}
+
+#[test]
 fn standard_input_and_output_like_netcat() {
     let (listener, address) = server();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ipfi-bridge"));
