@@ -279,3 +279,18 @@ fn a_broken_wire_says_which_calls_may_have_begun() {
     let expected = [failed(sent, Started::Maybe), failed(unsent, Started::No), closed];
     assert_eq!(events(&mut pair.a), expected);
 }
+
+#[test]
+fn a_call_that_was_not_sent_to_its_last_byte_cannot_have_begun() {
+    for size in [5, 100_000] {
+        let mut pair = Pair::ready(Config::default(), Config::default());
+        let target = pair.a.bind("x", 0);
+        pair.drive();
+        let id = call(&mut pair, &target, &vec![0; size]);
+        let mut buffer = [0; 7];
+        assert_eq!(pair.a.poll_transmit(pair.now, &mut buffer), 7);
+        pair.a.receive_end();
+        let failure = Failure::new(Code::WIRE_LOST, Started::No);
+        assert_eq!(events(&mut pair.a)[0], Event::Failed { call: id, failure }, "{size}");
+    }
+}

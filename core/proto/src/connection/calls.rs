@@ -20,8 +20,8 @@ pub(crate) struct OutCall {
     pub(super) class: Priority,
     /// The application does not wait for it any more; the peer's last word is still to come.
     pub(super) over: bool,
-    /// Where its frame stands in the queue of small messages: beginning and end.
-    pub(super) express: Option<(Mark, Mark)>,
+    /// Where its frame ends in the queue of small messages.
+    pub(super) express: Option<Mark>,
     /// At least the beginning was handed to the driver; not kept for small messages.
     pub(super) sent: bool,
     pub(super) deadline: Option<Instant>,
@@ -138,7 +138,6 @@ impl Connection {
     #[inline]
     fn open_small(&mut self, procedure: u32, number: u32, payload: &[u8]) -> CallId {
         let class = Priority::Normal;
-        let start = self.out.express_mark(class);
         let tail = self.out.express(class).tail();
         frame::put_call(number, procedure, payload.len(), tail);
         tail.extend_from_slice(payload);
@@ -146,7 +145,7 @@ impl Connection {
             number,
             class,
             over: false,
-            express: Some((start, self.out.express_mark(class))),
+            express: Some(self.out.express_mark(class)),
             sent: false,
             deadline: None,
             out: None,
@@ -178,7 +177,8 @@ impl Connection {
     /// number of bytes, values need not be whole.
     ///
     /// What is not sent yet stays with the engine; see
-    /// [`unsent_arguments`](Self::unsent_arguments).
+    /// [`unsent_arguments`](Self::unsent_arguments). The streams in them begin to flow when the
+    /// arguments are complete.
     ///
     /// # Errors
     ///

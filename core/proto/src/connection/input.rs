@@ -59,7 +59,8 @@ impl Connection {
         if !bytes.is_empty() {
             self.clock.received(now);
         }
-        let taken = self.take_bytes(now, bytes).and_then(|()| self.check_control());
+        let unsent = self.out.control.len();
+        let taken = self.take_bytes(now, bytes).and_then(|()| self.check_control(unsent));
         taken.map_err(|error| self.violation(error))
     }
 

@@ -192,7 +192,8 @@ impl Connection {
 
     /// Closes the wire in peace: calls that run are finished, new calls to procedures are refused on
     /// both sides, and then [`Event::Closed`] comes with [`Cause::Graceful`]. Calls to callbacks go
-    /// on, because what runs may need them. After `within` the rest is cut off.
+    /// on, because what runs may need them; streams go on to their ends, which have to be read. After
+    /// `within` the rest is cut off.
     pub fn close(&mut self, now: Instant, within: Option<Duration>) {
         self.clock.close_by = within.map(|within| now + within);
         self.leave(Cause::Graceful, Code::OK, "");

@@ -65,6 +65,8 @@ impl Mark {
 pub(crate) struct Outbox {
     /// Small frames that go before everything else.
     pub(super) control: ByteQueue,
+    /// How much of that the peer caused, at most.
+    pub(super) caused: usize,
     /// Complete small messages by class.
     express: [ByteQueue; 3],
     /// Those that take turns, by class.
@@ -81,6 +83,7 @@ impl Outbox {
     pub(super) fn new(codec: u8, limits: &Limits) -> Self {
         Self {
             control: ByteQueue::default(),
+            caused: 0,
             express: [const { ByteQueue::new() }; 3],
             bulk: [const { VecDeque::new() }; 3],
             stage: Hello::new(codec, limits).encode().to_vec(),
@@ -130,11 +133,6 @@ impl Outbox {
             Some(class) => self.express.get(class).unwrap_or(&self.control),
         };
         queue.taken() >= mark.at
-    }
-
-    /// Says whether anything after `mark` was handed to the driver.
-    pub(super) fn is_past(&self, mark: Mark) -> bool {
-        self.is_sent(Mark { at: mark.at + 1, ..mark })
     }
 
     /// Lets `source` take part in the turns of its class. It must not be in it already.

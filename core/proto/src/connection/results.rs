@@ -27,7 +27,7 @@ impl Connection {
         if call.over {
             return;
         }
-        let started = if self.was_sent(key) { started } else { Started::No };
+        let started = if self.may_run(key) { started } else { Started::No };
         self.emit(Event::Failed { call: CallId(key), failure: Failure::new(code, started) });
         self.drop_call(key, code);
     }
@@ -51,7 +51,7 @@ impl Connection {
         let fields = [u64::from(number), u64::from(code.0)];
         match express {
             // It may not overtake the call itself.
-            Some((_, end)) if !self.out.is_sent(end) => {
+            Some(end) if !self.out.is_sent(end) => {
                 frame::put(self.out.express(class).tail(), 0, |out| {
                     frame::put_fields(kind::CANCEL, &fields, out);
                 });
@@ -80,12 +80,11 @@ impl Connection {
         self.discard(unlisted);
     }
 
-    /// Says whether the beginning of a call was handed to the driver.
-    fn was_sent(&self, key: Key) -> bool {
+    /// Says whether a call was handed to the driver to its last byte: before that it cannot run.
+    fn may_run(&self, key: Key) -> bool {
         self.calls.get(key).is_some_and(|call| match call.express {
-            // A mark is sent when all before it is; one byte more is in the frame itself.
-            Some((start, end)) => self.out.is_sent(end) || self.out.is_past(start),
-            None => call.sent,
+            Some(end) => self.out.is_sent(end),
+            None => call.sent && call.out.is_none(),
         })
     }
 
@@ -106,7 +105,7 @@ impl Connection {
 
     /// The wire ends: tells the application.
     pub(super) fn lose_call(&mut self, key: Key) {
-        let started = if self.was_sent(key) { Started::Maybe } else { Started::No };
+        let started = if self.may_run(key) { Started::Maybe } else { Started::No };
         if self.calls.get(key).is_some_and(|call| !call.over) {
             let failure = Failure::new(Code::WIRE_LOST, started);
             self.emit(Event::Failed { call: CallId(key), failure });

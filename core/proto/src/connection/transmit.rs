@@ -206,9 +206,15 @@ impl Connection {
 
     /// A peer that makes us answer without reading may not do so for ever. All that it can cause is
     /// bounded by numbers that it may not reuse before it was answered; this is the second lock.
-    pub(super) fn check_control(&self) -> Result<(), ProtocolError> {
-        let max = max_control(&self.config.limits);
-        if self.out.control.len() > max { Err(ProtocolError::NotReading) } else { Ok(()) }
+    /// `unsent` control bytes waited before the peer's last bytes came.
+    pub(super) fn check_control(&mut self, unsent: usize) -> Result<(), ProtocolError> {
+        // What this side wanted to say itself is not the peer's fault.
+        let caused = self.out.control.len().saturating_sub(unsent);
+        self.out.caused = self.out.caused.min(unsent) + caused;
+        if self.out.caused > max_control(&self.config.limits) {
+            return Err(ProtocolError::NotReading);
+        }
+        Ok(())
     }
 
     /// Tells the application.
