@@ -27,10 +27,13 @@ mod evidence;
 mod lanes;
 mod learn;
 mod level;
+mod phase;
 mod reading;
 mod search;
 mod speed;
+mod tone;
 mod trie;
+mod verdict;
 
 use std::collections::VecDeque;
 use std::fmt;

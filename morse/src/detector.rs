@@ -16,5 +16,5 @@ pub(crate) mod walk;
 
 pub(crate) use afc::{follow, purity};
 pub(crate) use baseband::{Baseband, Skirt, Track, mix, noise_near};
-pub(crate) use candidates::{Candidate, candidates};
+pub(crate) use candidates::candidates;
 pub(crate) use spectrum::{Spectrum, median};

@@ -105,8 +105,8 @@ impl Table {
         let outer_to = shape.word.mean + 2.0 * shape.word.deviation;
         let inner_to = (shape.inner.mean + 4.0 * shape.inner.deviation).max(1.9);
         Self {
-            dot: Lengths::new(dot, (0.35, 1.9), LONGEST_DOT, |x| density(shape.dot, x, stray)),
-            dash: Lengths::new(dot, (1.7, 4.8), LONGEST_DASH, |x| density(shape.dash, x, stray)),
+            dot: Lengths::new(dot, (0.35, 2.2), LONGEST_DOT, |x| density(shape.dot, x, stray)),
+            dash: Lengths::new(dot, (1.3, 4.8), LONGEST_DASH, |x| density(shape.dash, x, stray)),
             inner: Lengths::new(dot, (0.25, inner_to), LONGEST_GAP, inner),
             outer: Lengths::new(dot, (outer_from, outer_to), LONGEST_GAP, outer),
             pause: WORD + density(shape.word, shape.word.mean, 0.03),

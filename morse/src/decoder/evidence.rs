@@ -60,8 +60,6 @@ pub(crate) struct Levels {
 pub(crate) enum Phase {
     /// It holds as long as a mark lasts.
     Steady,
-    /// It holds as long as a dot lasts.
-    Dot,
     /// It holds for so many frames: a transmitter that chirps.
     Loose(usize),
 }
@@ -77,7 +75,7 @@ pub(crate) struct Evidence {
 }
 
 /// The longest dot, frames.
-pub(crate) const LONGEST_DOT: usize = 38;
+pub(crate) const LONGEST_DOT: usize = 44;
 /// The longest dash, frames.
 pub(crate) const LONGEST_DASH: usize = 96;
 
@@ -90,7 +88,13 @@ impl Evidence {
     /// Weighs every stretch. Noise is taken to be at least so strong that `temper` frames of a
     /// mark have the energy of `TEMPERED`: beyond that, certainty is not to be had, since
     /// reverberation, chirp and keying are not in the model.
-    pub(crate) fn new(frames: &[Complex32], levels: &Levels, temper: f32, phase: Phase) -> Self {
+    pub(crate) fn new(
+        frames: &[Complex32],
+        levels: &Levels,
+        temper: f32,
+        phase: Phase,
+        expected: Option<&[Complex32]>,
+    ) -> Self {
         const TEMPERED: f32 = 31.6; // 15 dB
         let bessel = LnBessel::shared();
         let count = frames.len();
@@ -112,6 +116,8 @@ impl Evidence {
             let sum: Complex32 = limited[from..(from + block).min(count)].iter().sum();
             (bessel.of(gain[middle] * sum.norm()) - cost[middle] * block as f32) / block as f32
         };
+        let surety: Vec<f32> =
+            expected.unwrap_or_default().iter().map(|known| bessel.of(known.norm())).collect();
         let mut single = Vec::new();
         if let Phase::Loose(block) = phase {
             single.extend((0..count).map(|i| short(i, block)));
@@ -125,7 +131,14 @@ impl Evidence {
                 sum += limited[begin];
                 row[longest - length] = if single.is_empty() {
                     let middle = end - 1 - length / 2;
-                    bessel.of(gain[middle] * sum.norm()) - cost[middle] * length as f32
+                    let energy = cost[middle] * length as f32;
+                    match expected {
+                        None => bessel.of(gain[middle] * sum.norm()) - energy,
+                        Some(expected) => {
+                            let known = expected[middle];
+                            bessel.of((sum * gain[middle] + known).norm()) - surety[middle] - energy
+                        }
+                    }
                 } else {
                     row.get(longest - length + 1).copied().unwrap_or(0.0) + single[begin]
                 };

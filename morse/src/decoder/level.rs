@@ -3,19 +3,15 @@
 use rustfft::num_complex::Complex32;
 
 use super::search::Glyph;
+use crate::detector::Baseband;
 use crate::detector::walk::{self, Sample};
 
 /// A first estimate from the moments of the power, which needs no knowledge of keying.
 ///
 /// With the key down a fraction `d` of the time, mean excess power is `d·a²` and mean excess of its
 /// square `d·a⁴`, so that `a²` is their ratio whatever `d` is.
-pub(crate) fn from_moments(
-    frames: &[Complex32],
-    noise: &[f32],
-    frame_seconds: f64,
-    scale: f64,
-    box_seconds: f64,
-) -> Vec<f32> {
+pub(crate) fn from_moments(base: &Baseband, scale: f64, box_seconds: f64) -> Vec<f32> {
+    let Baseband { frame_seconds, frames, noise } = base;
     let count = frames.len();
     let width = ((box_seconds * scale / frame_seconds).round() as usize).clamp(1, count.max(1));
     let step = ((0.1 * scale / frame_seconds).round() as usize).max(1);
@@ -80,12 +76,8 @@ pub(crate) fn from_moments(
 
 /// A better estimate from the marks of a first reading: a random walk in decibels, smoothed both
 /// ways (Rauch, Tung, Striebel), as fast as the marks themselves say that it is.
-pub(crate) fn from_marks(
-    glyphs: &[Glyph],
-    frames: &[Complex32],
-    noise: &[f32],
-    frame_seconds: f64,
-) -> Option<Vec<f32>> {
+pub(crate) fn from_marks(glyphs: &[Glyph], base: &Baseband) -> Option<Vec<f32>> {
+    let Baseband { frame_seconds, frames, noise } = base;
     let mut samples = Vec::new();
     for stroke in glyphs.iter().flat_map(|g| &g.strokes) {
         let trim = usize::from(stroke.end - stroke.start >= 5);

@@ -1,0 +1,186 @@
+//! One tone, from its sound to its text.
+
+use rustfft::num_complex::Complex32;
+
+use super::durations::Shape;
+use super::evidence::{Evidence, Levels, Phase};
+use super::reading::{Reading, Scale};
+use super::search::{Path, search};
+use super::speed::{self, SpeedTrack};
+use super::{learn, level, phase, verdict};
+use crate::detector::{Baseband, Spectrum, Track, follow, mix, noise_near, purity};
+
+/// How often a tone is read at most: each reading corrects level, lengths and phase for the next.
+const PASSES: usize = 6;
+/// Less than this part of the phase kept over a fortieth of a second is chirp.
+const PURE: f32 = 0.8;
+/// The length of time over which a chirping tone keeps its phase, seconds.
+const CHIRP_HOLD: f64 = 0.01;
+/// The length of time that is taken together in a first measurement of the level, seconds.
+const LEVEL_BOX: f64 = 0.032;
+/// The length of time within which the energy of a mark is not believed to exceed 15 dB, seconds.
+const TEMPER: f64 = 0.03;
+
+/// A tone mixed down to frames of some length, with the level of its marks.
+#[derive(Clone, Debug)]
+pub(crate) struct Tone {
+    hz: f64,
+    scale: Scale,
+    base: Baseband,
+    levels: Levels,
+    /// The transmitter's frequency moves within marks.
+    chirps: bool,
+}
+
+impl Tone {
+    /// Mixes a tone down, follows it if it drifts, and measures the noise beside it.
+    pub(crate) fn new(
+        samples: &[f32],
+        rate: f64,
+        spectrum: &Spectrum,
+        hz: f64,
+        scale: Scale,
+    ) -> Self {
+        let decimation = ((rate * scale.frame_seconds).round() as usize).max(1);
+        let frame_seconds = decimation as f64 / rate;
+        let mut track = Track::steady(hz);
+        let mut frames = mix(samples, rate, &track, decimation);
+        for _ in 0..3 {
+            let slow: Vec<_> =
+                frames.chunks_exact(4).map(|c| c.iter().sum::<Complex32>() * 0.25).collect();
+            let Some(better) = follow(&slow, 4.0 * frame_seconds, &track, scale.stretch) else {
+                break;
+            };
+            track = better;
+            frames = mix(samples, rate, &track, decimation);
+        }
+        let variance = noise_near(spectrum, &track, rate, scale.skirt);
+        let middle = |frame: usize| (frame as f64 + 0.5) * decimation as f64;
+        let noise: Vec<f32> = (0..frames.len())
+            .map(|i| variance[spectrum.frame_at(middle(i))] / decimation as f32)
+            .collect();
+        let base = Baseband { frame_seconds, frames, noise };
+        let chirps = chirps(&base, scale);
+        let levels = first_levels(&base, scale, chirps);
+        Self { hz, scale, base, levels, chirps }
+    }
+
+    /// The same on frames twice as long.
+    fn halved(&self) -> Self {
+        let base = self.base.halved();
+        let levels = first_levels(&base, self.scale, self.chirps);
+        Self { base, levels, ..*self }
+    }
+
+    /// The text of the tone, at the speed and on the grid of frames under which keying explains it
+    /// best; `None` if it is not keyed.
+    pub(crate) fn read(self) -> Option<Reading> {
+        let tables = speed::tables(&Shape::NOMINAL);
+        let mut best: Option<(SpeedTrack, Self)> = None;
+        let mut tone = self;
+        for grid in 0..tone.scale.grids {
+            if grid > 0 {
+                tone = tone.halved();
+            }
+            if tone.base.frames.len() < 16 {
+                break;
+            }
+            if let Some(track) = speed::track(&tone.evidence(None), &tables)
+                && best.as_ref().is_none_or(|b| track.score > b.0.score)
+            {
+                best = Some((track, tone.clone()));
+            }
+        }
+        let (track, tone) = best?;
+        tone.refine(track.speed)
+    }
+
+    fn evidence(&self, expected: Option<&[Complex32]>) -> Evidence {
+        let frame = self.base.frame_seconds;
+        let stretch = self.scale.stretch;
+        let phase = if self.chirps {
+            Phase::Loose(((CHIRP_HOLD * stretch / frame).round() as usize).max(1))
+        } else {
+            Phase::Steady
+        };
+        let temper = (TEMPER * stretch / frame) as f32;
+        Evidence::new(&self.base.frames, &self.levels, temper, phase, expected)
+    }
+
+    /// Reads again and again, each time knowing more: the operator's lengths, the level over time,
+    /// the exact frequency, and the phase if it is kept.
+    fn refine(mut self, speed: Vec<u8>) -> Option<Reading> {
+        let mut shape = Shape::NOMINAL;
+        let mut path = Path { score: 0.0, glyphs: Vec::new() };
+        let mut before = Vec::new();
+        let mut expected: Option<Vec<Complex32>> = None;
+        for pass in 0..PASSES {
+            let evidence = self.evidence(expected.as_deref());
+            path = search(&evidence, &speed::tables(&shape), &speed);
+            if path.glyphs.is_empty() || verdict::is_carrier(&evidence, &path, &speed) {
+                return None;
+            }
+            if !self.chirps && !verdict::is_tone(&self.base, &path) {
+                return None;
+            }
+            let text: Vec<u8> = path.glyphs.iter().map(|g| g.node).collect();
+            if pass + 1 == PASSES || text == before {
+                break;
+            }
+            before = text;
+            shape = learn::shape(&path.glyphs, &speed, &Shape::NOMINAL);
+            if let Some(mark) = level::from_marks(&path.glyphs, &self.base) {
+                self.levels.mark = mark;
+            }
+            if !self.chirps {
+                if expected.is_none() {
+                    retune(&mut self.base, &path);
+                }
+                expected = phase::expect(&mut self.base, &self.levels, &path);
+            }
+        }
+        Some(Reading {
+            hz: self.hz,
+            score: path.score,
+            frame_seconds: self.base.frame_seconds,
+            fit: verdict::fit(&self.base, &self.levels, &path),
+            path,
+            speed,
+            levels: self.levels,
+        })
+    }
+}
+
+fn first_levels(base: &Baseband, scale: Scale, chirps: bool) -> Levels {
+    let together = if chirps { CHIRP_HOLD } else { LEVEL_BOX };
+    let mark = level::from_moments(base, scale.stretch, together);
+    Levels { mark, noise: base.noise.clone() }
+}
+
+/// Whether the phase turns within marks more than noise turns it.
+fn chirps(base: &Baseband, scale: Scale) -> bool {
+    let slow = base.halved().halved();
+    let level = level::from_moments(&slow, scale.stretch, CHIRP_HOLD);
+    // Of a weak tone nothing can be said.
+    let strong = |i: usize| level[i] * level[i] > 8.0 * slow.noise[i];
+    (0..level.len()).filter(|i| strong(*i)).count() * 2 > level.len()
+        && purity(&slow.frames, &level, slow.frame_seconds, 3).is_some_and(|p| p < PURE)
+}
+
+/// Turns the tone to exactly zero frequency, by the turn of its phase within marks. A spectrum of
+/// the whole would not do: many encoders begin each mark with the same phase, which shifts its peak.
+fn retune(base: &mut Baseband, path: &Path) {
+    let mut turn = Complex32::default();
+    let strokes = || path.glyphs.iter().flat_map(|g| &g.strokes);
+    let shortest = strokes().map(|s| s.end - s.start).min().unwrap_or(0);
+    let lag = (shortest / 2).max(1);
+    for stroke in strokes() {
+        for i in stroke.start + lag..stroke.end {
+            turn += base.frames[i] * base.frames[i - lag].conj();
+        }
+    }
+    let step = -turn.arg() / lag as f32;
+    for (i, z) in base.frames.iter_mut().enumerate() {
+        *z *= Complex32::from_polar(1.0, (step * i as f32) % std::f32::consts::TAU);
+    }
+}
