@@ -81,6 +81,55 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends items that are written already, each after its length (SPEC.md, section 2), as many as
+    /// there is credit and room for. Says how many bytes of `batch` that took: whole items, at
+    /// least one.
+    ///
+    /// # Errors
+    ///
+    /// As of [`send_item`](Self::send_item), for the first. What is not a length and an item ends
+    /// the batch.
+    pub fn send_items(&mut self, stream: StreamId, batch: &[u8]) -> Result<usize, SendError> {
+        let frame_size = self.frame_size();
+        let buffer = send_buffer(frame_size);
+        let mut at = 0;
+        loop {
+            let Some(producer) =
+                self.producer_mut(stream).filter(|producer| producer.end.is_none())
+            else {
+                return Err(SendError::Finished);
+            };
+            let rest = batch.get(at..).unwrap_or_default();
+            let room = usize::try_from(producer.credit).unwrap_or(usize::MAX).min(frame_size);
+            let blocked = producer.queued >= buffer || producer.is_dribbling();
+            let n = if blocked { 0 } else { whole_items(rest, room, SMALL.min(frame_size / 2)) };
+            if n == 0 {
+                // Nothing left, or an item for which special rules hold.
+                let Ok((len, used)) = crate::varint::decode(rest) else { return Ok(at) };
+                let end = usize::try_from(len).ok().and_then(|len| len.checked_add(used));
+                let Some(item) = end.and_then(|end| rest.get(used..end)) else { return Ok(at) };
+                match self.send_item(stream, item) {
+                    Ok(()) => at += used + item.len(),
+                    Err(_) if at > 0 => return Ok(at),
+                    Err(error) => return Err(error),
+                }
+                continue;
+            }
+            producer.credit -= n as u64;
+            producer.queued += n;
+            producer.queue.push_back(Chunk {
+                bytes: rest.get(..n).unwrap_or_default().to_vec(),
+                at: 0,
+                single: false,
+                handles: Vec::new(),
+                listed: 0,
+                last: false,
+            });
+            at += n;
+            self.requeue_stream(stream.0);
+        }
+    }
+
     /// Sends an item in which there are streams or callbacks, or a large one without copying it.
     /// The handles belong to the engine afterwards, unless it is blocked.
     ///
@@ -333,4 +382,20 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// How many bytes at the front of `batch` are whole items of at most `max` bytes each and `room`
+/// together.
+fn whole_items(batch: &[u8], room: usize, max: usize) -> usize {
+    let batch = batch.get(..room.min(batch.len())).unwrap_or_default();
+    let mut at = 0;
+    while let Some(rest) = batch.get(at..)
+        && let Ok((len, used)) = crate::varint::decode(rest)
+        && let Ok(len) = usize::try_from(len)
+        && len <= max
+        && len + used <= rest.len()
+    {
+        at += len + used;
+    }
+    at
 }

@@ -1,0 +1,136 @@
+//! How values are written.
+
+use serde::{Deserialize, Serialize};
+
+/// How values are written on a wire. Both sides must agree: the codec is named in the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Codec {
+    /// bincode 2, standard configuration: small and fast; does not describe itself.
+    #[cfg(feature = "bincode")]
+    Bincode,
+    /// MessagePack, structs as maps: understood by other languages and by tools.
+    #[cfg(feature = "msgpack")]
+    MessagePack,
+}
+
+/// One way to write values. This is all that a codec has to do.
+trait Format {
+    /// Appends a value.
+    fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), String>;
+    /// Reads a value that takes all of `bytes`.
+    fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String>;
+}
+
+macro_rules! dispatch {
+    ($codec:expr, $format:ident => $body:expr) => {
+        match $codec {
+            #[cfg(feature = "bincode")]
+            Codec::Bincode => {
+                type $format = bincode_format::Bincode;
+                $body
+            }
+            #[cfg(feature = "msgpack")]
+            Codec::MessagePack => {
+                type $format = msgpack_format::MessagePack;
+                $body
+            }
+        }
+    };
+}
+
+impl Codec {
+    /// The number in the handshake (SPEC.md, section 3.4).
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            #[cfg(feature = "bincode")]
+            Self::Bincode => 1,
+            #[cfg(feature = "msgpack")]
+            Self::MessagePack => 2,
+        }
+    }
+
+    /// Appends a value.
+    ///
+    /// # Errors
+    ///
+    /// The value refuses, or cannot be written in this codec.
+    #[inline]
+    pub fn encode<T: Serialize + ?Sized>(self, value: &T, out: &mut Vec<u8>) -> Result<(), String> {
+        let _ = (value, &out);
+        dispatch!(self, F => F::encode(value, out))
+    }
+
+    /// Reads a value that takes all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not a value of this type, or not only that.
+    #[inline]
+    pub fn decode<'de, T: Deserialize<'de>>(self, bytes: &'de [u8]) -> Result<T, String> {
+        let _ = bytes;
+        dispatch!(self, F => F::decode(bytes))
+    }
+}
+
+#[cfg(feature = "bincode")]
+mod bincode_format {
+    use super::{Deserialize, Format, Serialize};
+    use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+
+    /// What decoding may claim, in bytes: without a limit nine bytes make it allocate 64 TiB.
+    const LIMIT: usize = 256 << 20;
+    const CONFIG: Configuration<LittleEndian, Varint, Limit<LIMIT>> =
+        bincode::config::standard().with_limit::<LIMIT>();
+
+    pub(super) struct Bincode;
+
+    struct Append<'a>(&'a mut Vec<u8>);
+
+    impl bincode::enc::write::Writer for Append<'_> {
+        #[inline]
+        fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+            self.0.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+
+    impl Format for Bincode {
+        #[inline]
+        fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {
+            bincode::serde::encode_into_writer(value, Append(out), CONFIG)
+                .map_err(|error| error.to_string())
+        }
+
+        #[inline]
+        fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String> {
+            match bincode::serde::borrow_decode_from_slice(bytes, CONFIG) {
+                Ok((value, used)) if used == bytes.len() => Ok(value),
+                Ok((_, used)) => Err(format!("{} bytes too many", bytes.len() - used)),
+                Err(error) => Err(error.to_string()),
+            }
+        }
+    }
+}
+
+#[cfg(feature = "msgpack")]
+mod msgpack_format {
+    use super::{Deserialize, Format, Serialize};
+
+    pub(super) struct MessagePack;
+
+    impl Format for MessagePack {
+        fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {
+            let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
+            value.serialize(&mut serializer).map_err(|error| error.to_string())
+        }
+
+        fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String> {
+            let mut reader = bytes;
+            let mut deserializer = rmp_serde::Deserializer::from_read_ref(&mut reader);
+            let value = T::deserialize(&mut deserializer).map_err(|error| error.to_string())?;
+            Ok(value)
+        }
+    }
+}

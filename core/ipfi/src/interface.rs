@@ -1,0 +1,180 @@
+//! The procedures that one side offers.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use ipfi_proto::{Code, MAX_NAME};
+
+use crate::{
+    Handler,
+    describe::{Description, ProcedureDescription},
+    handler::Erased,
+    serve::{Bound, Permit, Procedure},
+    shape::{fingerprint, signature},
+};
+
+/// The procedures that one side offers to its peers. Many wires share one.
+///
+/// ```
+/// use ipfi::Interface;
+/// let interface = Interface::new()
+///     .procedure("add", |a: i64, b: i64| a + b)
+///     .procedure("later", async |n: u8| n + 1);
+/// assert_eq!(interface.names().collect::<Vec<_>>(), ["add", "later"]);
+/// ```
+#[derive(Default)]
+pub struct Interface {
+    procedures: Vec<Entry>,
+    by_name: HashMap<String, usize>,
+    bound: Bound,
+    private: bool,
+    description: std::sync::OnceLock<Arc<Description>>,
+}
+
+struct Entry {
+    name: String,
+    signature: String,
+    doc: String,
+    fingerprint: u64,
+    serve: Procedure,
+}
+
+impl fmt::Debug for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = self.procedures.iter().map(|entry| (&entry.name, &entry.signature));
+        f.debug_map().entries(entries).finish()
+    }
+}
+
+impl Interface {
+    /// An interface that offers nothing but its description.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Offers a procedure under a name of at most 255 bytes. A second one of the same name
+    /// replaces the first.
+    ///
+    /// It runs in the driver of its wire until it has to wait, so it should not block; see
+    /// [`blocking`](Self::blocking).
+    #[must_use]
+    pub fn procedure<M>(self, name: impl Into<String>, handler: impl Handler<M>) -> Self {
+        self.insert(name.into(), handler.erase())
+    }
+
+    /// Offers a plain function that may block or take long: it runs on a thread of its own.
+    #[must_use]
+    pub fn blocking<M>(self, name: impl Into<String>, handler: impl Handler<M>) -> Self {
+        self.insert(name.into(), handler.erase_blocking())
+    }
+
+    /// Documents the procedure that was added last, for [`describe`](crate::Wire::describe).
+    #[must_use]
+    pub fn doc(mut self, text: impl Into<String>) -> Self {
+        if let Some(entry) = self.procedures.last_mut() {
+            entry.doc = text.into();
+        }
+        self
+    }
+
+    /// Adds everything that another interface offers.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        for entry in other.procedures {
+            self.put(entry);
+        }
+        self
+    }
+
+    /// At most so many procedures run at once, over all wires together; further calls are refused
+    /// with [`Code::REFUSED`]. For each wire, [`Limits::max_calls`](crate::Limits::max_calls) says
+    /// it.
+    #[must_use]
+    pub fn max_running(mut self, max: u32) -> Self {
+        self.bound.max = Some(max);
+        self
+    }
+
+    /// Does not tell peers what there is: they have to know.
+    #[must_use]
+    pub fn private(mut self) -> Self {
+        self.private = true;
+        self
+    }
+
+    /// The names of all procedures, in the order in which they were added.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.procedures.iter().map(|entry| entry.name.as_str())
+    }
+
+    fn insert(self, name: String, erased: Erased) -> Self {
+        let Erased { args, result, serve } = erased;
+        let mut this = self;
+        this.put(Entry {
+            name,
+            signature: signature(&args, &result),
+            doc: String::new(),
+            fingerprint: fingerprint(&args, &result),
+            serve,
+        });
+        this
+    }
+
+    fn put(&mut self, entry: Entry) {
+        debug_assert!(entry.name.len() <= MAX_NAME, "a name of a procedure is too long");
+        // A replaced one moves to the end, so that `doc` finds it there.
+        if let Some(index) = self.by_name.remove(&entry.name) {
+            self.procedures.remove(index);
+            for other in self.by_name.values_mut().filter(|other| **other > index) {
+                *other -= 1;
+            }
+        }
+        self.by_name.insert(entry.name.clone(), self.procedures.len());
+        self.procedures.push(entry);
+    }
+
+    /// The procedure that a peer means.
+    pub(crate) fn find(&self, name: &str, fingerprint: u64) -> Result<usize, (Code, String)> {
+        if name == crate::describe::NAME && !self.private {
+            return Ok(usize::MAX);
+        }
+        let Some(&index) = self.by_name.get(name) else {
+            return Err((Code::NO_SUCH_PROCEDURE, format!("{name:?}")));
+        };
+        match self.procedures.get(index) {
+            Some(entry) if fingerprint == 0 || entry.fingerprint == fingerprint => Ok(index),
+            Some(entry) => {
+                let text = format!("{name:?} is {}", entry.signature);
+                Err((Code::SIGNATURE_MISMATCH, text))
+            }
+            None => Err((Code::NO_SUCH_PROCEDURE, format!("{name:?}"))),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn serve(&self, index: usize) -> Option<&Procedure> {
+        match self.procedures.get(index) {
+            Some(entry) => Some(&entry.serve),
+            None if index == usize::MAX => Some(crate::describe::procedure()),
+            None => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn permit(&self) -> Option<Permit> {
+        self.bound.permit()
+    }
+
+    /// What peers are told.
+    pub(crate) fn description(&self) -> &Arc<Description> {
+        self.description.get_or_init(|| {
+            let procedures = self.procedures.iter().map(|entry| ProcedureDescription {
+                name: entry.name.clone(),
+                signature: entry.signature.clone(),
+                doc: entry.doc.clone(),
+                fingerprint: entry.fingerprint,
+            });
+            Arc::new(Description::new(procedures.collect()))
+        })
+    }
+}

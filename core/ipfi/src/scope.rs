@@ -1,0 +1,227 @@
+//! How streams and callbacks travel inside of values: while a value is written or read, a
+//! thread-local list has what it refers to by its place.
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
+
+use ipfi_proto::{Code, Direction, Handle, HandleError, Received, StreamId};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Cause, Codec,
+    serve::Procedure,
+    shared::{Shared, State},
+};
+
+/// Something that goes to the peer with a message.
+pub(crate) enum Give {
+    Callback(Procedure),
+    Stream(Arc<dyn Attach>, Direction),
+}
+
+/// The half of a stream that stays here.
+pub(crate) trait Attach: Send + Sync {
+    /// The other half goes to the peer by this stream.
+    fn attach(&self, shared: &Arc<Shared>, state: &mut State, id: StreamId);
+    /// The other half will never get there.
+    fn refuse(&self);
+}
+
+/// What came with a message, until the value takes it.
+pub(crate) struct Taking {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) handles: Vec<Option<Received>>,
+}
+
+thread_local! {
+    static GIVING: Cell<Option<Codec>> = const { Cell::new(None) };
+    /// Whether `GIVEN` has anything: looking at it costs more.
+    static GAVE: Cell<bool> = const { Cell::new(false) };
+    static GIVEN: RefCell<Vec<Give>> = const { RefCell::new(Vec::new()) };
+    static TAKING: RefCell<Option<Taking>> = const { RefCell::new(None) };
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A vector kept between messages is at most this large, in bytes.
+const KEEP: usize = 64 * 1024;
+
+/// Writes a value; gives what travels with it.
+#[inline]
+pub(crate) fn encode<T: Serialize + ?Sized>(
+    codec: Codec,
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<Vec<Give>, String> {
+    let outer = GIVING.replace(Some(codec));
+    let start = out.len();
+    let result = codec.encode(value, out);
+    GIVING.set(outer);
+    let given = GIVEN
+        .with_borrow_mut(|given| if given.is_empty() { Vec::new() } else { std::mem::take(given) });
+    if let Err(why) = result {
+        out.truncate(start);
+        refuse(given);
+        return Err(why);
+    }
+    Ok(given)
+}
+
+/// Lends a vector, empty and with room, to write into.
+#[inline]
+pub(crate) fn with_buffer<R>(f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut buffer = BUFFER.take();
+    buffer.clear();
+    let result = f(&mut buffer);
+    if buffer.capacity() <= KEEP {
+        BUFFER.set(buffer);
+    }
+    result
+}
+
+/// Reads a value; what came with it and is not in it is let go.
+#[inline]
+pub(crate) fn decode<'de, T: Deserialize<'de>>(
+    shared: &Arc<Shared>,
+    bytes: &'de [u8],
+    handles: Vec<Received>,
+) -> Result<T, String> {
+    if handles.is_empty() {
+        return shared.codec().and_then(|codec| codec.decode(bytes));
+    }
+    decode_with_handles(shared, bytes, handles)
+}
+
+#[cold]
+fn decode_with_handles<'de, T: Deserialize<'de>>(
+    shared: &Arc<Shared>,
+    bytes: &'de [u8],
+    handles: Vec<Received>,
+) -> Result<T, String> {
+    struct Restore(Option<Taking>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let inner = TAKING.replace(self.0.take());
+            if let Some(Taking { shared, handles }) = inner {
+                shared.dispose(handles.into_iter().flatten(), Code::DROPPED);
+            }
+        }
+    }
+    let handles = handles.into_iter().map(Some).collect();
+    let outer = TAKING.replace(Some(Taking { shared: shared.clone(), handles }));
+    let _restore = Restore(outer);
+    shared.codec().and_then(|codec| codec.decode(bytes))
+}
+
+/// Puts something in the list; says its place. `None` outside of a message.
+pub(crate) fn give(give: Give) -> Option<u32> {
+    GIVING.get()?;
+    GAVE.set(true);
+    GIVEN.with_borrow_mut(|given| {
+        given.push(give);
+        u32::try_from(given.len() - 1).ok()
+    })
+}
+
+/// The codec of the message that is being written.
+pub(crate) fn giving() -> Option<Codec> {
+    GIVING.get()
+}
+
+/// Writes something that is not part of the message, in the middle of it.
+pub(crate) fn aside<R>(f: impl FnOnce() -> R) -> R {
+    let (gave, given) = (GAVE.replace(false), GIVEN.take());
+    let result = f();
+    GIVEN.set(given);
+    GAVE.set(gave);
+    result
+}
+
+/// Takes what is at a place of the list, if it is of the right kind.
+pub(crate) fn take<R>(
+    place: u32,
+    pick: impl FnOnce(Received) -> Option<R>,
+) -> Option<(Arc<Shared>, R)> {
+    TAKING.with_borrow_mut(|taking| {
+        let taking = taking.as_mut()?;
+        let entry = taking.handles.get_mut(place as usize)?;
+        let picked = pick((*entry)?)?;
+        *entry = None;
+        Some((taking.shared.clone(), picked))
+    })
+}
+
+/// Tells those who wait for the other half that it will not get there.
+#[inline]
+pub(crate) fn refuse(given: Vec<Give>) {
+    for give in given {
+        if let Give::Stream(half, _) = give {
+            half.refuse();
+        }
+    }
+}
+
+/// Gives numbers to what goes with a message.
+#[inline]
+pub(crate) fn export(
+    shared: &Arc<Shared>,
+    state: &mut State,
+    given: Vec<Give>,
+) -> Result<Vec<Handle>, (HandleError, Vec<Give>)> {
+    if given.is_empty() { Ok(Vec::new()) } else { export_all(shared, state, given) }
+}
+
+#[cold]
+fn export_all(
+    shared: &Arc<Shared>,
+    state: &mut State,
+    given: Vec<Give>,
+) -> Result<Vec<Handle>, (HandleError, Vec<Give>)> {
+    let mut handles = Vec::with_capacity(given.len());
+    let mut failed = None;
+    for give in &given {
+        let handle = match give {
+            Give::Callback(_) => state.engine.export_callback().map(Handle::Callback),
+            Give::Stream(_, direction) => state.engine.open_stream(*direction).map(Handle::Stream),
+        };
+        match handle {
+            Ok(handle) => handles.push(handle),
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    if let Some(error) = failed {
+        for handle in handles {
+            match handle {
+                Handle::Callback(id) => state.engine.discard_callback(id),
+                Handle::Stream(id) => {
+                    state.engine.finish(id);
+                    state.engine.stop(id, Code::DROPPED);
+                }
+                _ => {}
+            }
+        }
+        return Err((error, given));
+    }
+    for (give, handle) in given.into_iter().zip(&handles) {
+        match (give, *handle) {
+            (Give::Callback(procedure), Handle::Callback(id)) => state.export(id, procedure),
+            (Give::Stream(half, _), Handle::Stream(id)) => half.attach(shared, state, id),
+            _ => {}
+        }
+    }
+    Ok(handles)
+}
+
+/// Why something that travels cannot be written here.
+pub(crate) fn outside(what: &str) -> String {
+    format!("a {what} travels only inside the arguments, results or items of a call")
+}
+
+/// The cause that handles see when nobody said anything else.
+pub(crate) const fn lost() -> Cause {
+    Cause::Lost
+}

@@ -1,0 +1,349 @@
+//! Running procedures: at once in the driver if they are ready at once, else on a task.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    task::{Poll, Waker},
+};
+
+use ipfi_proto::{CallbackId, Code, Failure, IncomingId, Instant, Received, Started};
+
+use crate::{
+    scope::{self, Give},
+    shared::Shared,
+    sync::lock,
+};
+
+/// Answers up to this many bytes are put together in one buffer.
+const SMALL: usize = 2048;
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Answer = Result<(Vec<u8>, Vec<Give>), Failure>;
+
+/// A procedure whose types are forgotten.
+pub(crate) type Procedure = Arc<dyn Fn(Incoming<'_>) -> Served + Send + Sync>;
+
+/// What came of a call so far.
+pub(crate) enum Served {
+    /// The result was appended to [`Incoming::reply`].
+    Done(Vec<Give>),
+    Failed(Failure),
+    /// It goes on. The flag says whether it sees to cancelling itself.
+    Later(BoxFuture<Answer>, bool),
+    /// It is for a thread of its own.
+    Blocking(Box<dyn FnOnce() -> Answer + Send>),
+}
+
+/// A call, as a procedure sees it.
+pub(crate) struct Incoming<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) payload: &'a [u8],
+    pub(crate) handles: Vec<Received>,
+    pub(crate) reply: &'a mut Vec<u8>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) cancel: &'a mut Option<Arc<Cancel>>,
+}
+
+impl Incoming<'_> {
+    /// What tells the procedure that nobody waits for it any more.
+    pub(crate) fn cancel(&mut self) -> Arc<Cancel> {
+        self.cancel.get_or_insert_with(Arc::default).clone()
+    }
+}
+
+/// Tells a running procedure that nobody waits for it any more.
+#[derive(Debug)]
+pub(crate) struct Cancel {
+    /// `u32::MAX` as long as somebody does.
+    code: AtomicU32,
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl Default for Cancel {
+    fn default() -> Self {
+        Self { code: AtomicU32::new(u32::MAX), wakers: Mutex::default() }
+    }
+}
+
+impl Cancel {
+    pub(crate) fn code(&self) -> Option<Code> {
+        match self.code.load(Ordering::Acquire) {
+            u32::MAX => None,
+            code => Some(Code(code)),
+        }
+    }
+
+    /// Wakes on cancelling.
+    pub(crate) fn register(&self, waker: &Waker) -> Option<Code> {
+        let mut wakers = lock(&self.wakers);
+        if !wakers.iter().any(|other| other.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+        drop(wakers);
+        self.code()
+    }
+
+    pub(crate) fn cancel(&self, code: Code) {
+        let free =
+            self.code.compare_exchange(u32::MAX, code.0, Ordering::AcqRel, Ordering::Acquire);
+        if free.is_ok() {
+            for waker in std::mem::take(&mut *lock(&self.wakers)) {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// What a call is to.
+pub(crate) enum Callee {
+    /// A procedure of the interface.
+    Procedure(usize),
+    /// A callback of ours.
+    Callback(CallbackId),
+    /// Nothing that could be called, and why.
+    Nobody(Failure),
+}
+
+/// A call that came and was not looked at.
+pub(crate) struct Job {
+    pub(crate) id: IncomingId,
+    pub(crate) callee: Callee,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) handles: Vec<Received>,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// The outcome of one job of a batch.
+enum Outcome {
+    /// Where in the buffer its result is.
+    Small(std::ops::Range<usize>, Vec<Give>),
+    Large(Vec<u8>, Vec<Give>),
+    Failed(Failure),
+    Running,
+}
+
+/// Runs the calls of a batch and hands all results to the engine under one lock.
+pub(crate) fn run(shared: &Arc<Shared>, jobs: &mut Vec<Job>, reply: &mut Vec<u8>) {
+    let mut done = Vec::with_capacity(jobs.len());
+    reply.clear();
+    for job in jobs.drain(..) {
+        let id = job.id;
+        let outcome = run_one(shared, job, reply);
+        if !matches!(outcome, Outcome::Running) {
+            done.push((id, outcome));
+        }
+    }
+    if done.is_empty() {
+        return;
+    }
+    let mut refused = Vec::new();
+    let mut state = shared.lock();
+    for (id, outcome) in done {
+        match outcome {
+            Outcome::Small(range, given) => {
+                let bytes = reply.get(range).unwrap_or_default();
+                state.answer(shared, id, bytes.into(), given, &mut refused);
+            }
+            Outcome::Large(bytes, given) => {
+                state.answer(shared, id, bytes.into(), given, &mut refused);
+            }
+            Outcome::Failed(failure) => state.engine.fail(id, &failure),
+            Outcome::Running => {}
+        }
+    }
+    drop(state);
+    scope::refuse(refused);
+}
+
+fn run_one(shared: &Arc<Shared>, job: Job, reply: &mut Vec<u8>) -> Outcome {
+    let Job { id, callee, payload, handles, deadline } = job;
+    let procedure = match callee {
+        Callee::Procedure(index) => shared.interface.serve(index).cloned(),
+        Callee::Callback(callback) => shared.lock().exported(callback),
+        Callee::Nobody(failure) => {
+            shared.dispose(handles.into_iter(), failure.code);
+            return Outcome::Failed(failure);
+        }
+    };
+    let Some(procedure) = procedure else {
+        shared.dispose(handles.into_iter(), Code::NO_SUCH_CALLBACK);
+        return Outcome::Failed(Failure::new(Code::NO_SUCH_CALLBACK, Started::No));
+    };
+    let Some(permit) = shared.interface.permit() else {
+        shared.dispose(handles.into_iter(), Code::REFUSED);
+        return Outcome::Failed(Failure::new(Code::REFUSED, Started::No));
+    };
+    let start = reply.len();
+    let mut cancel = None;
+    let incoming =
+        Incoming { shared, payload: &payload, handles, reply, deadline, cancel: &mut cancel };
+    let served = catch_unwind(AssertUnwindSafe(|| procedure(incoming)));
+    let served = served.unwrap_or_else(|panic| Served::Failed(panicked(&*panic)));
+    match served {
+        Served::Done(given) if reply.len() - start <= SMALL => {
+            Outcome::Small(start..reply.len(), given)
+        }
+        Served::Done(given) => Outcome::Large(reply.split_off(start), given),
+        Served::Failed(failure) => {
+            reply.truncate(start);
+            Outcome::Failed(failure)
+        }
+        Served::Later(future, told) => {
+            reply.truncate(start);
+            later(shared, id, future, told, cancel, permit)
+        }
+        Served::Blocking(work) => {
+            reply.truncate(start);
+            let cancel = cancel.unwrap_or_default();
+            if !shared.start_running(id, &cancel) {
+                return Outcome::Running;
+            }
+            let shared_by_thread = shared.clone();
+            shared.runtime().spawn_blocking(Box::new(move || {
+                let answer = catch_unwind(AssertUnwindSafe(work));
+                let answer = answer.unwrap_or_else(|panic| Err(panicked(&*panic)));
+                shared_by_thread.finish_running(id, answer);
+                drop(permit);
+            }));
+            Outcome::Running
+        }
+    }
+}
+
+/// Tries a future once, and gives it a task of its own if it is not ready.
+fn later(
+    shared: &Arc<Shared>,
+    id: IncomingId,
+    mut future: BoxFuture<Answer>,
+    told: bool,
+    cancel: Option<Arc<Cancel>>,
+    permit: Permit,
+) -> Outcome {
+    // The task polls it again with a waker that means something.
+    let mut nobody = std::task::Context::from_waker(Waker::noop());
+    let first = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut nobody)));
+    match first {
+        Ok(Poll::Ready(Ok((bytes, given)))) => return Outcome::Large(bytes, given),
+        Ok(Poll::Ready(Err(failure))) => return Outcome::Failed(failure),
+        Err(panic) => return Outcome::Failed(panicked(&*panic)),
+        Ok(Poll::Pending) => {}
+    }
+    let cancel = cancel.unwrap_or_default();
+    if shared.start_running(id, &cancel) {
+        let task = Running {
+            shared: shared.clone(),
+            id,
+            future: Some(future),
+            told,
+            cancel,
+            _permit: permit,
+        };
+        shared.runtime().spawn(Box::pin(task));
+    }
+    Outcome::Running
+}
+
+/// A procedure on a task of its own.
+struct Running {
+    shared: Arc<Shared>,
+    id: IncomingId,
+    future: Option<BoxFuture<Answer>>,
+    /// It has a `Context` and is told; others are dropped.
+    told: bool,
+    cancel: Arc<Cancel>,
+    _permit: Permit,
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        if !self.told
+            && let Some(code) = self.cancel.register(cx.waker())
+        {
+            self.future = None;
+            let answer = Err(Failure::new(code, Started::Yes));
+            self.shared.finish_running(self.id, answer);
+            return Poll::Ready(());
+        }
+        let Some(future) = &mut self.future else { return Poll::Ready(()) };
+        let answer = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(answer)) => answer,
+            Err(panic) => Err(panicked(&*panic)),
+        };
+        self.future = None;
+        self.shared.finish_running(self.id, answer);
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The runtime is shutting down.
+        if self.future.take().is_some() {
+            let answer = Err(Failure::new(Code::CANCELLED, Started::Yes));
+            self.shared.finish_running(self.id, answer);
+        }
+    }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Failure::new(Code::PANICKED, Started::Yes).with_text(text)
+}
+
+/// How many procedures of an interface run at once.
+#[derive(Debug, Default)]
+pub(crate) struct Bound {
+    pub(crate) max: Option<u32>,
+    running: Arc<AtomicU32>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Permit(Option<Arc<AtomicU32>>);
+
+impl Bound {
+    /// `None`: there are too many.
+    #[inline]
+    pub(crate) fn permit(&self) -> Option<Permit> {
+        let Some(max) = self.max else { return Some(Permit(None)) };
+        if self.running.fetch_add(1, Ordering::AcqRel) >= max {
+            self.running.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        Some(Permit(Some(self.running.clone())))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(running) = &self.0 {
+            running.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// A flag that is set once.
+#[derive(Debug, Default)]
+pub(crate) struct Flag(AtomicBool);
+
+impl Flag {
+    pub(crate) fn set(&self) -> bool {
+        self.0.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,150 @@
+//! What the engine says, put into the tables.
+
+use std::{sync::Arc, task::Waker};
+
+use ipfi_proto::{Called, Code, Event, Failure, Started};
+
+use super::{Shared, State};
+use crate::serve::{Callee, Cancel, Job, Procedure};
+
+/// What is to be done once the lock is open again.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) jobs: Vec<Job>,
+    wakers: Vec<Waker>,
+    cancelled: Vec<(Arc<Cancel>, Code)>,
+    /// Of others, so it is dropped without the lock.
+    garbage: Vec<Procedure>,
+}
+
+impl Batch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+            && self.wakers.is_empty()
+            && self.cancelled.is_empty()
+            && self.garbage.is_empty()
+    }
+
+    /// Does everything but the jobs.
+    pub(crate) fn settle(&mut self) {
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+        for (cancel, code) in self.cancelled.drain(..) {
+            cancel.cancel(code);
+        }
+        self.garbage.clear();
+    }
+}
+
+impl State {
+    /// Takes all events of the engine, and items that wait for it.
+    pub(crate) fn process(&mut self, shared: &Shared, batch: &mut Batch) {
+        loop {
+            while let Some(event) = self.engine.poll_event() {
+                self.take(shared, event, batch);
+            }
+            if self.full.is_empty() {
+                return;
+            }
+            for (id, outlet) in std::mem::take(&mut self.full) {
+                if let Some(waker) = outlet.drain(&mut self.engine, id) {
+                    batch.wakers.push(waker);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, shared: &Shared, event: Event, batch: &mut Batch) {
+        match event {
+            Event::Call { call, called, payload, handles, deadline, .. } => {
+                self.register(&handles);
+                let callee = match called {
+                    Called::Procedure(number) => self.bound(number),
+                    Called::Callback(id) => Callee::Callback(id),
+                    Called::Named { name, fingerprint } => {
+                        match shared.interface.find(&name, fingerprint) {
+                            Ok(index) => Callee::Procedure(index),
+                            Err((code, text)) => {
+                                let failure = Failure::new(code, Started::No);
+                                Callee::Nobody(failure.with_text(text))
+                            }
+                        }
+                    }
+                    _ => Callee::Nobody(Failure::new(Code::NO_SUCH_PROCEDURE, Started::No)),
+                };
+                batch.jobs.push(Job { id: call, callee, payload, handles, deadline });
+            }
+            Event::Answer { call, payload, handles } => {
+                self.register(&handles);
+                batch.wakers.extend(self.complete(call, Ok((payload, handles))));
+            }
+            Event::Failed { call, failure } => {
+                batch.wakers.extend(self.complete(call, Err(failure)));
+            }
+            Event::Readable(id) => {
+                let slot = self.stream_mut(id);
+                batch.wakers.extend(slot.and_then(|slot| slot.waker.take()));
+            }
+            Event::Writable(id) => {
+                if let Some(outlet) = self.stream_mut(id).and_then(|slot| slot.outlet.clone()) {
+                    self.full.push((id, outlet));
+                }
+            }
+            other => self.take_rare(shared, other, batch),
+        }
+    }
+
+    #[cold]
+    fn take_rare(&mut self, shared: &Shared, event: Event, batch: &mut Batch) {
+        match event {
+            Event::Hello { .. } => shared.set_codec(self.engine.codec()),
+            Event::Bound { name, fingerprint, .. } => {
+                let found = shared.interface.find(&name, fingerprint);
+                self.bind(found.map_err(|(code, text)| (code, text.into())));
+            }
+            Event::Cancelled { call, code } => {
+                if let Some(cancel) = self.running(call) {
+                    batch.cancelled.push((cancel, code));
+                } else if let Some(at) = batch.jobs.iter().position(|job| job.id == call) {
+                    let job = batch.jobs.remove(at);
+                    for handle in job.handles {
+                        self.engine.dispose(handle, code);
+                    }
+                    self.engine.fail(call, &Failure::new(code, Started::No));
+                }
+            }
+            Event::Stopped { stream, code } => {
+                if let Some(slot) = self.stream_mut(stream) {
+                    match slot.outlet.take() {
+                        Some(outlet) => {
+                            self.remove_stream(stream);
+                            batch.wakers.extend(outlet.end(code, None));
+                        }
+                        None => slot.stopped = Some(code),
+                    }
+                }
+            }
+            Event::Released(id) => batch.garbage.extend(self.unexport(id)),
+            Event::Closed { cause } => {
+                for slot in std::mem::take(&mut self.streams).into_iter().flatten() {
+                    batch.wakers.extend(slot.waker);
+                    if let Some(outlet) = slot.outlet {
+                        batch.wakers.extend(outlet.end(Code::WIRE_LOST, Some(&cause)));
+                    }
+                }
+                batch.wakers.append(&mut self.close_wakers);
+                batch.garbage.extend(self.drain_exports());
+                let running = self.drain_running();
+                batch.cancelled.extend(running.map(|cancel| (cancel, Code::WIRE_LOST)));
+                self.closed = Some(cause);
+            }
+            Event::Pong { round_trip } => {
+                self.pong = Some(round_trip);
+                batch.wakers.append(&mut self.pong_wakers);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! The tables.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+    task::Waker,
+};
+
+use ipfi_proto::{
+    CallId, CallbackId, Cause, Code, Connection, Failure, IncomingId, Instant, Received, Started,
+    StreamId, Target,
+};
+
+use crate::{
+    scope::{self, Give},
+    serve::{Callee, Cancel, Procedure},
+    shape::Fnv,
+    shared::Shared,
+    stream::Outlet,
+};
+
+/// A call of ours, as its handle sees it.
+#[derive(Debug)]
+pub(crate) enum Slot {
+    Free,
+    Open { id: CallId, waker: Option<Waker> },
+    Done(Result<(Vec<u8>, Vec<Received>), Failure>),
+}
+
+/// A stream, as its handle sees it.
+pub(super) struct StreamSlot {
+    pub(super) id: StreamId,
+    /// Of the receiver.
+    pub(super) waker: Option<Waker>,
+    /// Of the sender.
+    pub(super) outlet: Option<Arc<Outlet>>,
+    pub(super) stopped: Option<Code>,
+}
+
+/// A callback of ours.
+struct Export {
+    id: CallbackId,
+    procedure: Procedure,
+}
+
+/// A procedure of the peer that has a number.
+struct Binding {
+    name: Box<str>,
+    key: usize,
+    target: Target,
+}
+
+pub(crate) struct State {
+    pub(crate) engine: Connection,
+    /// The driver sleeps and has to be woken.
+    pub(crate) asleep: bool,
+    pub(crate) closed: Option<Cause>,
+    pub(super) close_wakers: Vec<Waker>,
+    /// The last round trip that was measured.
+    pub(crate) pong: Option<std::time::Duration>,
+    pub(crate) pong_wakers: Vec<Waker>,
+    slots: Vec<Slot>,
+    free_slots: Vec<u32>,
+    /// Calls of ours whose handles wait.
+    pub(crate) open: usize,
+    /// By the engine's number of the call.
+    by_call: Vec<u32>,
+    pub(super) streams: Vec<Option<StreamSlot>>,
+    exports: Vec<Option<Export>>,
+    running: Vec<Option<(IncomingId, Arc<Cancel>)>>,
+    /// What the peer calls by numbers.
+    bound: Vec<Result<usize, (Code, Box<str>)>>,
+    bindings: HashMap<u64, Binding, BuildHasherDefault<Same>>,
+    /// Streams with items that the engine does not have yet.
+    pub(super) full: Vec<(StreamId, Arc<Outlet>)>,
+}
+
+impl State {
+    pub(super) fn new(engine: Connection) -> Self {
+        Self {
+            engine,
+            asleep: false,
+            closed: None,
+            close_wakers: Vec::new(),
+            pong: None,
+            pong_wakers: Vec::new(),
+            slots: Vec::new(),
+            free_slots: Vec::new(),
+            open: 0,
+            by_call: Vec::new(),
+            streams: Vec::new(),
+            exports: Vec::new(),
+            running: Vec::new(),
+            bound: Vec::new(),
+            bindings: HashMap::default(),
+            full: Vec::new(),
+        }
+    }
+
+    // ---- calls of ours ----
+
+    /// What to call for this name and signature.
+    #[inline]
+    pub(crate) fn target(
+        &mut self,
+        name: &str,
+        key: usize,
+        fingerprint: impl FnOnce() -> u64,
+    ) -> Target {
+        let mut hash = Fnv::new();
+        hash.bytes(name.as_bytes());
+        let hash = hash.0 ^ key as u64;
+        if let Some(binding) = self.bindings.get(&hash)
+            && binding.key == key
+            && *binding.name == *name
+        {
+            return binding.target.clone();
+        }
+        let target = self.engine.bind(name, fingerprint());
+        // Without a number now, perhaps with one later.
+        if matches!(target, Target::Procedure(_)) {
+            let binding = Binding { name: name.into(), key, target: target.clone() };
+            self.bindings.entry(hash).or_insert(binding);
+        }
+        target
+    }
+
+    /// A place for the answer of a call that the engine has.
+    #[inline]
+    pub(crate) fn open_slot(&mut self, id: CallId) -> u32 {
+        let open = Slot::Open { id, waker: None };
+        let slot = match self.free_slots.pop() {
+            Some(slot) => {
+                if let Some(place) = self.slots.get_mut(slot as usize) {
+                    *place = open;
+                }
+                slot
+            }
+            None => {
+                self.slots.push(open);
+                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        let index = id.index();
+        if index >= self.by_call.len() {
+            self.by_call.resize(index + 1, u32::MAX);
+        }
+        if let Some(entry) = self.by_call.get_mut(index) {
+            *entry = slot;
+        }
+        self.open += 1;
+        slot
+    }
+
+    #[inline]
+    pub(crate) fn slot_mut(&mut self, slot: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(slot as usize)
+    }
+
+    /// Empties a place; says what was in it.
+    #[inline]
+    pub(crate) fn take_slot(&mut self, slot: u32) -> Slot {
+        let Some(place) = self.slots.get_mut(slot as usize) else { return Slot::Free };
+        let taken = std::mem::replace(place, Slot::Free);
+        match taken {
+            Slot::Free => {}
+            Slot::Open { .. } => {
+                self.open -= 1;
+                self.free_slots.push(slot);
+            }
+            Slot::Done(_) => self.free_slots.push(slot),
+        }
+        taken
+    }
+
+    /// The answer of a call came; says whom to wake.
+    #[inline]
+    pub(super) fn complete(
+        &mut self,
+        call: CallId,
+        outcome: Result<(Vec<u8>, Vec<Received>), Failure>,
+    ) -> Option<Waker> {
+        let slot = *self.by_call.get(call.index())?;
+        let place = self.slots.get_mut(slot as usize)?;
+        let Slot::Open { id, waker } = place else { return None };
+        if *id != call {
+            return None;
+        }
+        let waker = waker.take();
+        *place = Slot::Done(outcome);
+        self.open -= 1;
+        waker
+    }
+
+    // ---- calls of the peer ----
+
+    pub(super) fn bind(&mut self, entry: Result<usize, (Code, Box<str>)>) {
+        self.bound.push(entry);
+    }
+
+    pub(super) fn bound(&self, number: u32) -> Callee {
+        match self.bound.get(number as usize) {
+            Some(Ok(index)) => Callee::Procedure(*index),
+            Some(Err((code, text))) => {
+                Callee::Nobody(Failure::new(*code, Started::No).with_text(&**text))
+            }
+            None => Callee::Nobody(Failure::new(Code::NO_SUCH_PROCEDURE, Started::No)),
+        }
+    }
+
+    pub(crate) fn answer(
+        &mut self,
+        shared: &Arc<Shared>,
+        id: IncomingId,
+        bytes: Cow<'_, [u8]>,
+        given: Vec<Give>,
+        refused: &mut Vec<Give>,
+    ) {
+        // The engine does not look at the time here.
+        let now = Instant::from_micros(0);
+        match scope::export(shared, self, given) {
+            // If nobody waits any more, nobody waits any more.
+            Ok(handles) => drop(self.engine.answer(now, id, bytes, &handles)),
+            Err((error, given)) => {
+                let failure = Failure::new(Code::REFUSED, Started::Yes);
+                self.engine.fail(id, &failure.with_text(error.to_string()));
+                refused.extend(given);
+            }
+        }
+    }
+
+    pub(super) fn set_running(&mut self, id: IncomingId, cancel: Arc<Cancel>) {
+        let index = id.index();
+        if index >= self.running.len() {
+            self.running.resize_with(index + 1, || None);
+        }
+        if let Some(entry) = self.running.get_mut(index) {
+            *entry = Some((id, cancel));
+        }
+    }
+
+    pub(super) fn clear_running(&mut self, id: IncomingId) -> Option<Arc<Cancel>> {
+        let entry = self.running.get_mut(id.index())?;
+        if entry.as_ref().is_some_and(|(running, _)| *running == id) {
+            return entry.take().map(|(_, cancel)| cancel);
+        }
+        None
+    }
+
+    pub(super) fn running(&self, id: IncomingId) -> Option<Arc<Cancel>> {
+        let (running, cancel) = self.running.get(id.index())?.as_ref()?;
+        (*running == id).then(|| cancel.clone())
+    }
+
+    pub(super) fn drain_running(&mut self) -> impl Iterator<Item = Arc<Cancel>> {
+        std::mem::take(&mut self.running).into_iter().flatten().map(|(_, cancel)| cancel)
+    }
+
+    // ---- callbacks of ours ----
+
+    pub(crate) fn export(&mut self, id: CallbackId, procedure: Procedure) {
+        let index = id.index();
+        if index >= self.exports.len() {
+            self.exports.resize_with(index + 1, || None);
+        }
+        if let Some(entry) = self.exports.get_mut(index) {
+            *entry = Some(Export { id, procedure });
+        }
+    }
+
+    pub(crate) fn exported(&self, id: CallbackId) -> Option<Procedure> {
+        let export = self.exports.get(id.index())?.as_ref()?;
+        (export.id == id).then(|| export.procedure.clone())
+    }
+
+    pub(super) fn unexport(&mut self, id: CallbackId) -> Option<Procedure> {
+        let entry = self.exports.get_mut(id.index())?;
+        entry.take_if(|export| export.id == id).map(|export| export.procedure)
+    }
+
+    pub(super) fn drain_exports(&mut self) -> impl Iterator<Item = Procedure> {
+        std::mem::take(&mut self.exports).into_iter().flatten().map(|export| export.procedure)
+    }
+
+    // ---- streams ----
+
+    /// What came with a message has a place from now on.
+    pub(crate) fn register(&mut self, handles: &[Received]) {
+        for handle in handles {
+            if let Received::Sender(id) | Received::Receiver(id) = *handle {
+                self.add_stream(id, None);
+            }
+        }
+    }
+
+    pub(crate) fn add_stream(&mut self, id: StreamId, outlet: Option<Arc<Outlet>>) {
+        let index = id.index();
+        if index >= self.streams.len() {
+            self.streams.resize_with(index + 1, || None);
+        }
+        if let Some(entry) = self.streams.get_mut(index) {
+            *entry = Some(StreamSlot { id, waker: None, outlet, stopped: None });
+        }
+    }
+
+    pub(super) fn stream_mut(&mut self, id: StreamId) -> Option<&mut StreamSlot> {
+        self.streams.get_mut(id.index())?.as_mut().filter(|slot| slot.id == id)
+    }
+
+    pub(crate) fn remove_stream(&mut self, id: StreamId) {
+        if let Some(entry) = self.streams.get_mut(id.index()) {
+            entry.take_if(|slot| slot.id == id);
+        }
+    }
+
+    /// Whom to wake when there is something to read.
+    pub(crate) fn reader(&mut self, id: StreamId) -> Option<&mut Option<Waker>> {
+        self.stream_mut(id).map(|slot| &mut slot.waker)
+    }
+
+    /// A sender that came in a message has its handle now; says if the stream is over already.
+    pub(crate) fn claim(&mut self, id: StreamId, outlet: &Arc<Outlet>) -> Option<Code> {
+        let Some(slot) = self.stream_mut(id) else { return Some(Code::WIRE_LOST) };
+        slot.outlet = Some(outlet.clone());
+        slot.stopped
+    }
+
+    /// The stream has items that the engine does not have.
+    pub(crate) fn mark_full(&mut self, id: StreamId, outlet: Arc<Outlet>) {
+        self.full.push((id, outlet));
+    }
+
+    pub(crate) fn on_close(&mut self, cx: &std::task::Context<'_>) {
+        if !self.close_wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.close_wakers.push(cx.waker().clone());
+        }
+    }
+}
+
+/// The keys are hashes already.
+#[derive(Default)]
+struct Same(u64);
+
+impl Hasher for Same {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let mut hash = Fnv(self.0);
+        hash.bytes(bytes);
+        self.0 = hash.0;
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}

@@ -1,0 +1,230 @@
+//! Items on their way from a `Sender` to the engine.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, OnceLock},
+    task::Waker,
+};
+
+use ipfi_proto::{Cause, Code, Connection, Handle, SendError, StreamId};
+
+use crate::{StreamError, shared::Shared, sync::lock};
+
+/// So many bytes may wait here, besides what waits in the engine.
+const ROOM: usize = 32 * 1024;
+/// Items above this size go alone, without being copied once more.
+pub(super) const LARGE: usize = 1024;
+
+/// Items that are written already, until the driver takes them: many under one lock.
+#[derive(Default)]
+pub(crate) struct Outlet {
+    wire: OnceLock<(Arc<Shared>, StreamId)>,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    entries: VecDeque<Entry>,
+    /// How much of the first was taken.
+    at: usize,
+    bytes: usize,
+    /// The driver knows that there is something.
+    listed: bool,
+    /// No more will come.
+    finish: bool,
+    over: Option<Over>,
+    waker: Option<Waker>,
+    /// An empty vector to use again.
+    spare: Vec<u8>,
+}
+
+enum Entry {
+    /// Each item after its length.
+    Small(Vec<u8>),
+    Large(Vec<u8>, Vec<Handle>),
+}
+
+/// How it ended.
+#[derive(Clone)]
+enum Over {
+    /// The receiver got everything.
+    Received,
+    Error(StreamError),
+}
+
+/// What became of an item.
+pub(super) enum Pushed {
+    /// It is on its way. The driver has to be told, if `true`.
+    Taken(bool),
+    /// There is no room; the waker is kept.
+    Full,
+    Over(StreamError),
+}
+
+impl Outlet {
+    pub(super) fn attach(&self, shared: &Arc<Shared>, id: StreamId) {
+        let _ = self.wire.set((shared.clone(), id));
+    }
+
+    #[inline]
+    pub(super) fn wire(&self) -> Option<&(Arc<Shared>, StreamId)> {
+        self.wire.get()
+    }
+
+    /// Appends an item of at most [`LARGE`] bytes.
+    #[inline]
+    pub(super) fn push(&self, item: &[u8], cx: &std::task::Context<'_>) -> Pushed {
+        let mut queue = lock(&self.queue);
+        if let Some(pushed) = queue.refuse(cx) {
+            return pushed;
+        }
+        let mut length = [0; 2];
+        // At most 2 * 7 bits.
+        let length = if item.len() < 0x80 {
+            length[0] = item.len().to_le_bytes()[0];
+            &length[..1]
+        } else {
+            length =
+                [(item.len() & 0x7f).to_le_bytes()[0] | 0x80, (item.len() >> 7).to_le_bytes()[0]];
+            &length[..]
+        };
+        queue.bytes += item.len() + length.len();
+        if !matches!(queue.entries.back(), Some(Entry::Small(_))) {
+            let spare = std::mem::take(&mut queue.spare);
+            queue.entries.push_back(Entry::Small(spare));
+        }
+        if let Some(Entry::Small(batch)) = queue.entries.back_mut() {
+            batch.extend_from_slice(length);
+            batch.extend_from_slice(item);
+        }
+        Pushed::Taken(!std::mem::replace(&mut queue.listed, true))
+    }
+
+    /// Appends a large item, or one in which there are handles, which are the engine's already.
+    pub(super) fn push_large(
+        &self,
+        item: Vec<u8>,
+        handles: Vec<Handle>,
+    ) -> Result<bool, StreamError> {
+        let mut queue = lock(&self.queue);
+        if let Some(Pushed::Over(error)) = queue.over() {
+            return Err(error);
+        }
+        queue.bytes += item.len();
+        queue.entries.push_back(Entry::Large(item, handles));
+        Ok(!std::mem::replace(&mut queue.listed, true))
+    }
+
+    /// Says whether there is room, or why never.
+    pub(super) fn room(&self, cx: &std::task::Context<'_>) -> Option<Pushed> {
+        lock(&self.queue).refuse(cx)
+    }
+
+    /// No more items will come: tell the driver, if `true`.
+    pub(super) fn finish(&self) -> bool {
+        let mut queue = lock(&self.queue);
+        queue.finish = true;
+        !std::mem::replace(&mut queue.listed, true)
+    }
+
+    /// How it ended, if it did; else the waker is kept.
+    pub(super) fn finished(&self, cx: &std::task::Context<'_>) -> Option<Result<(), StreamError>> {
+        let mut queue = lock(&self.queue);
+        match &queue.over {
+            Some(Over::Received) => Some(Ok(())),
+            Some(Over::Error(error)) => Some(Err(error.clone())),
+            None => {
+                crate::sync::set_waker(&mut queue.waker, cx);
+                None
+            }
+        }
+    }
+
+    /// Hands over as much as the engine takes; says whom to wake.
+    pub(crate) fn drain(&self, engine: &mut Connection, id: StreamId) -> Option<Waker> {
+        let mut queue = lock(&self.queue);
+        let queue = &mut *queue;
+        queue.listed = false;
+        while let Some(entry) = queue.entries.front_mut() {
+            match entry {
+                Entry::Small(batch) => {
+                    let rest = batch.get(queue.at..).unwrap_or_default();
+                    match engine.send_items(id, rest) {
+                        Ok(n) => {
+                            queue.at += n;
+                            queue.bytes -= n;
+                            if n < rest.len() {
+                                continue;
+                            }
+                        }
+                        Err(SendError::Blocked) => {
+                            // The event that it goes on again lists it.
+                            queue.listed = true;
+                            return (queue.bytes <= ROOM / 2).then(|| queue.waker.take()).flatten();
+                        }
+                        Err(_) => queue.bytes -= rest.len(),
+                    }
+                    queue.at = 0;
+                    if let Some(Entry::Small(mut batch)) = queue.entries.pop_front() {
+                        batch.clear();
+                        queue.spare = batch;
+                    }
+                }
+                Entry::Large(item, handles) => {
+                    let len = item.len();
+                    match engine.send_item_with(id, std::mem::take(item), handles) {
+                        Err((SendError::Blocked, same)) => {
+                            *item = same;
+                            queue.listed = true;
+                            return (queue.bytes <= ROOM / 2).then(|| queue.waker.take()).flatten();
+                        }
+                        Ok(()) | Err(_) => queue.bytes -= len,
+                    }
+                    queue.entries.pop_front();
+                }
+            }
+        }
+        if queue.finish {
+            engine.finish(id);
+        }
+        queue.waker.take()
+    }
+
+    /// The stream is over; says whom to wake.
+    pub(crate) fn end(&self, code: Code, lost: Option<&Cause>) -> Option<Waker> {
+        let mut queue = lock(&self.queue);
+        if queue.over.is_none() {
+            queue.over = Some(match lost {
+                Some(cause) => Over::Error(StreamError::Lost(cause.clone())),
+                None if code == Code::OK => Over::Received,
+                None => Over::Error(StreamError::Ended { code, text: String::new() }),
+            });
+        }
+        queue.entries = VecDeque::new();
+        queue.bytes = 0;
+        queue.waker.take()
+    }
+}
+
+impl Queue {
+    fn over(&self) -> Option<Pushed> {
+        self.over.as_ref().map(|over| match over {
+            Over::Received => {
+                Pushed::Over(StreamError::Ended { code: Code::OK, text: String::new() })
+            }
+            Over::Error(error) => Pushed::Over(error.clone()),
+        })
+    }
+
+    #[inline]
+    fn refuse(&mut self, cx: &std::task::Context<'_>) -> Option<Pushed> {
+        if self.over.is_some() {
+            return self.over();
+        }
+        if self.bytes < ROOM {
+            return None;
+        }
+        crate::sync::set_waker(&mut self.waker, cx);
+        Some(Pushed::Full)
+    }
+}

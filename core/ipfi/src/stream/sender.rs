@@ -1,0 +1,359 @@
+//! The half of a stream that sends.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use ipfi_proto::{Code, Direction, Received, StreamId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+use super::{
+    Chan, Half, Incoming,
+    outlet::{LARGE, Pushed},
+};
+use crate::{
+    Shape, StreamError,
+    scope::{self, Give},
+    shape::{Traced, shape_of},
+    shared::Shared,
+    sync::{lock, set_waker},
+};
+
+/// The sending half of a stream of items.
+///
+/// Dropping it finishes the stream: the receiver gets everything that was sent, then the end. If a
+/// panic drops it, the receiver gets an error instead of the end.
+///
+/// As an argument it lets the peer send: [`channel`](crate::channel).
+pub struct Sender<T> {
+    chan: Arc<Chan<T>>,
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+impl<T> Sender<T> {
+    pub(super) fn new(chan: Arc<Chan<T>>) -> Self {
+        Self { chan }
+    }
+
+    /// Ends the stream with an error: the receiver gets it instead of what was not sent yet.
+    pub fn fail(self, code: Code, text: &str) {
+        if let Some((shared, id)) = self.chan.outlet.wire() {
+            let mut state = shared.lock();
+            state.engine.reset(*id, if code == Code::OK { Code::FAILED } else { code }, text);
+            shared.kick(state);
+        }
+    }
+
+    /// Finishes the stream and waits until the receiver has taken everything.
+    pub fn finish(self) -> Finish<T> {
+        end(&self.chan, false);
+        Finish { sender: self }
+    }
+}
+
+impl<T: Serialize> Sender<T> {
+    /// Sends an item, as soon as there is credit. `Ok` means that it is on its way; only
+    /// [`finish`](Self::finish) says that everything was received.
+    pub fn send(&self, item: T) -> Send<'_, T> {
+        Send { sender: self, item: Some(item), written: None }
+    }
+
+    /// Writes an item and passes it on; keeps it in `written` if there is no room for it, because
+    /// an item with streams in it can be written only once.
+    fn poll_send(
+        &self,
+        item: &T,
+        written: &mut Option<(Vec<u8>, Vec<Give>)>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), StreamError>> {
+        let Some((shared, id)) = self.chan.outlet.wire() else {
+            return Poll::Pending;
+        };
+        let codec = match shared.codec() {
+            Ok(codec) => codec,
+            Err(why) => return Poll::Ready(Err(StreamError::Encode(why))),
+        };
+        scope::with_buffer(|buffer| {
+            let given = match scope::encode(codec, item, buffer) {
+                Ok(given) => given,
+                Err(why) => return Poll::Ready(Err(StreamError::Encode(why))),
+            };
+            if buffer.len() > LARGE || !given.is_empty() {
+                *written = Some((std::mem::take(buffer), given));
+                return self.poll_written(written, cx);
+            }
+            match self.chan.outlet.push(buffer, cx) {
+                Pushed::Taken(first) => {
+                    if first {
+                        list(&self.chan, shared, *id);
+                    }
+                    Poll::Ready(Ok(()))
+                }
+                Pushed::Full => Poll::Pending,
+                Pushed::Over(error) => Poll::Ready(Err(error)),
+            }
+        })
+    }
+
+    /// Passes on an item that is written already.
+    fn poll_written(
+        &self,
+        written: &mut Option<(Vec<u8>, Vec<Give>)>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), StreamError>> {
+        let chan = &self.chan;
+        let Some((shared, id)) = chan.outlet.wire() else { return Poll::Pending };
+        let room = chan.outlet.room(cx);
+        if matches!(room, Some(Pushed::Full)) {
+            return Poll::Pending;
+        }
+        let Some((bytes, given)) = written.take() else { return Poll::Pending };
+        if let Some(Pushed::Over(error)) = room {
+            scope::refuse(given);
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(push_large(chan, shared, *id, bytes, given))
+    }
+}
+
+#[cold]
+fn push_large<T>(
+    chan: &Chan<T>,
+    shared: &Arc<Shared>,
+    id: StreamId,
+    bytes: Vec<u8>,
+    given: Vec<Give>,
+) -> Result<(), StreamError> {
+    let mut state = shared.lock();
+    if state.engine.is_closed() {
+        let cause = state.closed.clone().unwrap_or_else(scope::lost);
+        drop(state);
+        scope::refuse(given);
+        return Err(StreamError::Lost(cause));
+    }
+    let max = state.engine.peer_limits().max_message;
+    if state.engine.codec() != 0 && bytes.len() > max {
+        drop(state);
+        scope::refuse(given);
+        return Err(StreamError::TooLarge { max });
+    }
+    let handles = match scope::export(shared, &mut state, given) {
+        Ok(handles) => handles,
+        Err((error, given)) => {
+            drop(state);
+            scope::refuse(given);
+            return Err(StreamError::Handles(error));
+        }
+    };
+    let first = chan.outlet.push_large(bytes, handles)?;
+    if first {
+        state.mark_full(id, chan.outlet.clone());
+        shared.kick(state);
+    }
+    Ok(())
+}
+
+/// Tells the driver that there are items.
+#[inline]
+fn list<T>(chan: &Chan<T>, shared: &Arc<Shared>, id: StreamId) {
+    let mut state = shared.lock();
+    if state.closed.is_none() {
+        state.mark_full(id, chan.outlet.clone());
+    }
+    shared.kick(state);
+}
+
+/// The sender is gone, or says so.
+fn end<T>(chan: &Chan<T>, panicking: bool) {
+    let mut queue = lock(&chan.queue);
+    if queue.sender != Half::Here {
+        return;
+    }
+    queue.sender = Half::Dropped;
+    let waker = queue.recv_waker.take();
+    drop(queue);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+    let Some((shared, id)) = chan.outlet.wire() else { return };
+    if panicking {
+        let mut state = shared.lock();
+        state.engine.reset(*id, Code::PANICKED, "");
+        shared.kick(state);
+    } else if chan.outlet.finish() {
+        list(chan, shared, *id);
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        end(&self.chan, std::thread::panicking());
+    }
+}
+
+/// The future of [`Sender::send`].
+#[must_use = "an item is sent when this is awaited or waited for"]
+pub struct Send<'a, T> {
+    sender: &'a Sender<T>,
+    item: Option<T>,
+    written: Option<(Vec<u8>, Vec<Give>)>,
+}
+
+impl<T> fmt::Debug for Send<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Send").finish_non_exhaustive()
+    }
+}
+
+impl<T> Unpin for Send<'_, T> {}
+
+impl<T: Serialize> Send<'_, T> {
+    /// Blocks this thread until the item is on its way.
+    ///
+    /// # Errors
+    ///
+    /// As of awaiting it.
+    pub fn wait(self) -> Result<(), StreamError> {
+        crate::wait(self)
+    }
+}
+
+impl<T: Serialize> Future for Send<'_, T> {
+    type Output = Result<(), StreamError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.written.is_some() {
+            return self.sender.poll_written(&mut self.written, cx);
+        }
+        let Some(item) = self.item.take() else { return Poll::Pending };
+        let chan = &self.sender.chan;
+        if chan.outlet.wire().is_none() {
+            let mut queue = lock(&chan.queue);
+            match queue.receiver {
+                Half::Here if queue.items.len() < queue.capacity => {
+                    queue.items.push_back(item);
+                    let waker = queue.recv_waker.take();
+                    drop(queue);
+                    if let Some(waker) = waker {
+                        waker.wake();
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Half::Refused => return Poll::Ready(Err(StreamError::NotSent)),
+                Half::Dropped => {
+                    let text = String::new();
+                    return Poll::Ready(Err(StreamError::Ended { code: Code::DROPPED, text }));
+                }
+                // It may have got its wire while we looked.
+                Half::Here | Half::Sent if chan.outlet.wire().is_none() => {
+                    set_waker(&mut queue.send_waker, cx);
+                    drop(queue);
+                    self.item = Some(item);
+                    return Poll::Pending;
+                }
+                Half::Here | Half::Sent => {}
+            }
+        }
+        let sent = self.sender.poll_send(&item, &mut self.written, cx);
+        if sent.is_pending() {
+            self.item = Some(item);
+        }
+        sent
+    }
+}
+
+/// The future of [`Sender::finish`].
+#[derive(Debug)]
+#[must_use = "waits only when it is awaited or waited for"]
+pub struct Finish<T> {
+    sender: Sender<T>,
+}
+
+impl<T> Finish<T> {
+    /// Blocks this thread until the receiver has taken everything.
+    ///
+    /// # Errors
+    ///
+    /// The receiver or the wire went away before.
+    pub fn wait(self) -> Result<(), StreamError> {
+        crate::wait(self)
+    }
+}
+
+impl<T> Future for Finish<T> {
+    type Output = Result<(), StreamError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let chan = &self.sender.chan;
+        if chan.outlet.wire().is_none() {
+            let mut queue = lock(&chan.queue);
+            return match queue.receiver {
+                Half::Here | Half::Dropped if queue.items.is_empty() => Poll::Ready(Ok(())),
+                Half::Refused | Half::Dropped => Poll::Ready(Err(StreamError::NotSent)),
+                Half::Here | Half::Sent => {
+                    set_waker(&mut queue.send_waker, cx);
+                    Poll::Pending
+                }
+            };
+        }
+        chan.outlet.finished(cx).map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<T: std::marker::Send + 'static> Serialize for Sender<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if scope::giving().is_none() {
+            return Err(ser::Error::custom(scope::outside("sender")));
+        }
+        if self.chan.outlet.wire().is_some() {
+            return Err(ser::Error::custom("a sender that came from a peer cannot be sent on"));
+        }
+        let mut queue = lock(&self.chan.queue);
+        if queue.sender != Half::Here || queue.receiver == Half::Sent {
+            return Err(ser::Error::custom("this stream was sent already"));
+        }
+        queue.sender = Half::Sent;
+        drop(queue);
+        let half = Arc::new(Incoming(self.chan.clone()));
+        let place = scope::give(Give::Stream(half, Direction::Incoming));
+        serializer.serialize_u32(place.unwrap_or(u32::MAX))
+    }
+}
+
+impl<'de, T: Deserialize<'static>> Deserialize<'de> for Sender<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let chan = Arc::new(Chan::new(1));
+        if Traced::is_active() {
+            Traced::handle(Shape::Sender(Box::new(shape_of::<T>())));
+            u32::deserialize(deserializer)?;
+            return Ok(Self { chan });
+        }
+        let place = u32::deserialize(deserializer)?;
+        let taken = scope::take(place, |received| match received {
+            Received::Sender(id) => Some(id),
+            _ => None,
+        });
+        let Some((shared, id)) = taken else {
+            return Err(de::Error::custom(scope::outside("sender")));
+        };
+        chan.outlet.attach(&shared, id);
+        let mut state = shared.lock();
+        let stopped = state.claim(id, &chan.outlet);
+        let closed = state.closed.clone();
+        drop(state);
+        if let Some(code) = stopped {
+            chan.outlet.end(code, closed.as_ref());
+        }
+        Ok(Self { chan })
+    }
+}

@@ -1,0 +1,243 @@
+//! Calls: results, errors, cancelling, deadlines, many at once, both directions.
+#![cfg(all(feature = "tokio", feature = "bincode"))]
+#![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test")]
+
+use std::{sync::Arc, time::Duration};
+
+use ipfi::{CallError, Cause, Code, Context, Fault, Interface, Started, Wire, WireOptions};
+use tokio::sync::{mpsc, oneshot};
+
+fn server() -> Interface {
+    Interface::new()
+        .procedure("add", |a: i64, b: i64| a + b)
+        .procedure("greet", |name: String| format!("Hello, {name}!"))
+        .procedure("later", async |n: u8| n + 1)
+        .procedure("yield", async |n: u8| {
+            tokio::task::yield_now().await;
+            n + 1
+        })
+        .procedure("divide", |a: i64, b: i64| {
+            a.checked_div(b).ok_or_else(|| Fault::new("division by zero").with_code(Code(300)))
+        })
+        .procedure("typed", |ok: bool| if ok { Ok(1u8) } else { Err("no".to_owned()) })
+        .procedure("panic", |_: u8| -> u8 { panic!("oh dear") })
+        .procedure("forever", async || std::future::pending::<()>().await)
+        .blocking("block", |n: u64| n * 2)
+}
+
+#[tokio::test]
+async fn values_come_back() {
+    let (wire, _other) = Wire::pair(Interface::new(), server());
+    assert_eq!(wire.call::<i64>("add", (2, 3)).await.unwrap(), 5);
+    assert_eq!(wire.call::<String>("greet", ("Ada",)).await.unwrap(), "Hello, Ada!");
+    assert_eq!(wire.call::<u8>("later", (1u8,)).await.unwrap(), 2);
+    assert_eq!(wire.call::<u8>("yield", (1u8,)).await.unwrap(), 2);
+    assert_eq!(wire.call::<i64>("divide", (7, 2)).await.unwrap(), 3);
+    assert_eq!(wire.call::<u64>("block", (21u64,)).await.unwrap(), 42);
+    let typed = wire.call::<Result<u8, String>>("typed", (false,)).await.unwrap();
+    assert_eq!(typed, Err("no".to_owned()));
+}
+
+#[tokio::test]
+async fn an_error_concerns_its_call_only() {
+    let (wire, _other) = Wire::pair(Interface::new(), server());
+    let failed = |code, started| {
+        move |error: CallError| {
+            assert_eq!((error.code(), error.started()), (code, started), "{error}");
+        }
+    };
+    wire.call::<u8>("panic", (1u8,))
+        .await
+        .map_err(failed(Code::PANICKED, Started::Yes))
+        .unwrap_err();
+    wire.call::<u8>("nobody", ())
+        .await
+        .map_err(failed(Code::NO_SUCH_PROCEDURE, Started::No))
+        .unwrap_err();
+    wire.call::<i64>("divide", (7, 0)).await.map_err(failed(Code(300), Started::Yes)).unwrap_err();
+    let misread = wire.call::<i64>("add", (5u32, 6u32)).await.unwrap_err();
+    assert_eq!((misread.code(), misread.started()), (Code::SIGNATURE_MISMATCH, Started::No));
+    assert!(misread.to_string().contains("(i64, i64) -> i64"), "{misread}");
+    let arity = wire.call::<i64>("add", (5,)).await.unwrap_err();
+    assert_eq!(arity.code(), Code::SIGNATURE_MISMATCH);
+    let bytes = wire.call_raw("greet", vec![0xfd, 0, 0, 0, 0, 0, 0x40, 0, 0]).await.unwrap_err();
+    assert_eq!((bytes.code(), bytes.started()), (Code::BAD_ARGUMENTS, Started::No), "{bytes}");
+    let trailing = wire.call_raw("greet", vec![1, b'x', b'y']).await.unwrap_err();
+    assert_eq!(trailing.code(), Code::BAD_ARGUMENTS);
+    assert_eq!(wire.call::<i64>("add", (2, 3)).await.unwrap(), 5);
+}
+
+#[tokio::test]
+async fn many_at_once_and_in_any_order() {
+    let (release, released) = mpsc::channel::<()>(1);
+    let released = Arc::new(tokio::sync::Mutex::new(released));
+    let server = server().procedure("wait", move || {
+        let released = released.clone();
+        async move { released.lock().await.recv().await.is_some() }
+    });
+    let (wire, _other) = Wire::pair(Interface::new(), server);
+    let slow = wire.call::<bool>("wait", ()).start();
+    let calls: Vec<_> = (0..1000).map(|n| wire.call::<i64>("add", (n, n)).start()).collect();
+    for (n, call) in calls.into_iter().enumerate() {
+        assert_eq!(call.await.unwrap(), 2 * i64::try_from(n).unwrap());
+    }
+    release.send(()).await.unwrap();
+    assert!(slow.await.unwrap());
+}
+
+#[tokio::test]
+async fn both_sides_call_at_once_and_inside_of_calls() {
+    let client = Interface::new().procedure("name", || "client".to_owned());
+    let server = server().procedure("ask", async |context: Context| {
+        context.wire().call::<String>("name", ()).await.unwrap_or_default()
+    });
+    let (wire, other) = Wire::pair(client, server);
+    assert_eq!(wire.call::<String>("ask", ()).await.unwrap(), "client");
+    assert_eq!(other.call::<String>("name", ()).await.unwrap(), "client");
+}
+
+#[tokio::test]
+async fn dropping_a_call_drops_its_procedure() {
+    struct Dropped(Option<oneshot::Sender<()>>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            let _ = self.0.take().map(|sender| sender.send(()));
+        }
+    }
+    let (started, mut has_started) = mpsc::channel(1);
+    let server = Interface::new().procedure("hang", move || {
+        let started = started.clone();
+        async move {
+            let (sender, receiver) = oneshot::channel();
+            let _dropped = Dropped(Some(sender));
+            started.send(receiver).await.unwrap();
+            std::future::pending::<()>().await;
+        }
+    });
+    let (wire, _other) = Wire::pair(Interface::new(), server);
+    let call = wire.call::<()>("hang", ()).start();
+    let dropped = has_started.recv().await.unwrap();
+    drop(call);
+    dropped.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_procedure_with_a_context_is_told() {
+    let (told, mut was_told) = mpsc::channel(1);
+    let server = Interface::new().procedure("hang", move |context: Context| {
+        let told = told.clone();
+        async move {
+            told.send(Code::OK).await.unwrap();
+            let code = context.on_cancel().await;
+            told.send(code).await.unwrap();
+        }
+    });
+    let (wire, other) = Wire::pair(Interface::new(), server);
+    let call = wire.call::<()>("hang", ()).start();
+    was_told.recv().await.unwrap();
+    drop(call);
+    assert_eq!(was_told.recv().await, Some(Code::CANCELLED));
+    let call = wire.call::<()>("hang", ()).start();
+    was_told.recv().await.unwrap();
+    drop(wire);
+    other.close(Some(Duration::ZERO)).await;
+    assert_eq!(was_told.recv().await, Some(Code::WIRE_LOST));
+    let error = call.await.unwrap_err();
+    assert!(matches!(error, CallError::Lost { started: Started::Maybe, .. }), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_end_calls_on_both_sides() {
+    let (left, mut time_left) = mpsc::channel(1);
+    let server = server().procedure("left", move |context: Context| {
+        let left = left.clone();
+        async move {
+            left.send(context.time_left()).await.unwrap();
+            let code = context.on_cancel().await;
+            left.send(Some(Duration::from_secs(code.0.into()))).await.unwrap();
+        }
+    });
+    let (wire, _other) = Wire::pair(Interface::new(), server);
+    let second = Duration::from_secs(1);
+    let late = wire.call::<()>("left", ()).deadline(second).await.unwrap_err();
+    assert_eq!(late.code(), Code::DEADLINE);
+    let left = time_left.recv().await.unwrap().unwrap();
+    assert!(left <= second && left > second / 2, "{left:?}");
+    let code = time_left.recv().await.unwrap().unwrap().as_secs();
+    assert_eq!(code, u64::from(Code::DEADLINE.0));
+    let none = wire.call::<()>("forever", ()).deadline(Duration::ZERO).await.unwrap_err();
+    assert_eq!(none.code(), Code::DEADLINE);
+    assert_eq!(wire.call::<i64>("add", (2, 3)).deadline(second).await.unwrap(), 5);
+}
+
+#[tokio::test]
+async fn the_last_handle_closes_in_peace() {
+    let (wire, other) = Wire::pair(Interface::new(), server());
+    let call = wire.call::<u8>("yield", (1u8,)).start();
+    drop(wire);
+    assert_eq!(call.await.unwrap(), 2);
+    assert_eq!(other.closed().await, Cause::Graceful);
+}
+
+#[tokio::test]
+async fn serve_only_refuses_its_own_calls() {
+    let (here, there) = tokio::io::duplex(64);
+    let wire = WireOptions::new().serve_only().spawn(here, server());
+    let other = Wire::spawn(there, server());
+    assert_eq!(wire.call::<i64>("add", (1, 1)).await.unwrap_err().code(), Code::NOT_ALLOWED);
+    assert_eq!(other.call::<i64>("add", (1, 1)).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn an_interface_bounds_what_runs() {
+    let server = Interface::new()
+        .procedure("forever", async || std::future::pending::<()>().await)
+        .max_running(2);
+    let server = Arc::new(server);
+    let (one, _a) = Wire::pair(Interface::new(), server.clone());
+    let (two, _b) = Wire::pair(Interface::new(), server);
+    let running = [one.call::<()>("forever", ()).start(), two.call::<()>("forever", ()).start()];
+    one.ping().await.unwrap();
+    two.ping().await.unwrap();
+    let refused = one.call::<()>("forever", ()).await.unwrap_err();
+    assert_eq!((refused.code(), refused.started()), (Code::REFUSED, Started::No));
+    drop(running);
+}
+
+#[tokio::test]
+async fn large_arguments_and_results_pass() {
+    let server = Interface::new().procedure("echo", |bytes: ipfi::Bytes| bytes);
+    let (wire, _other) = Wire::pair(Interface::new(), server);
+    for len in [0, 1, 2047, 2048, 2049, 65_536, 1 << 20, (4 << 20) - 8] {
+        let bytes: Vec<u8> = (0..len).map(|n: usize| n.to_le_bytes()[0]).collect();
+        let back: ipfi::Bytes =
+            wire.call("echo", (ipfi::Bytes::from(bytes.clone()),)).await.unwrap();
+        assert_eq!(back.into_vec(), bytes);
+    }
+    let long = ipfi::Bytes::from(vec![0; 5 << 20]);
+    let error = wire.call::<ipfi::Bytes>("echo", (long,)).await.unwrap_err();
+    assert_eq!((error.code(), error.started()), (Code::TOO_LARGE, Started::No));
+}
+
+#[test]
+fn handles_work_on_threads_without_a_runtime() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (wire, _other) = runtime.block_on(async { Wire::pair(Interface::new(), server()) });
+    assert_eq!(wire.call::<i64>("add", (20, 22)).wait().unwrap(), 42);
+    let pending = wire.call::<i64>("add", (20, 22)).start();
+    assert_eq!(std::thread::spawn(move || pending.wait()).join().unwrap().unwrap(), 42);
+}
+
+#[tokio::test]
+async fn description_by_hash() {
+    let server =
+        server().procedure("sum", |numbers: Vec<u32>| numbers.iter().sum::<u32>()).doc("Adds.");
+    let (wire, _other) = Wire::pair(Interface::new(), server);
+    let all = wire.describe(&[]).await.unwrap();
+    let sum = all.procedures.iter().find(|procedure| procedure.name == "sum").unwrap();
+    assert_eq!((sum.signature.as_str(), sum.doc.as_str()), ("(Vec<u32>) -> u32", "Adds."));
+    let again = wire.describe(std::slice::from_ref(&all)).await.unwrap();
+    assert_eq!(again, all);
+    let (wire, _other) = Wire::pair(Interface::new(), Interface::new().private());
+    assert_eq!(wire.describe(&[]).await.unwrap_err().code(), Code::NO_SUCH_PROCEDURE);
+}
