@@ -218,3 +218,28 @@ fn messages_wait_for_room_instead_of_failing() {
     assert_eq!((served, events(&mut pair.a).iter().filter(|e| failed(e)).count()), (16, 0));
     assert!(pair.a.is_idle() && pair.b.is_idle());
 }
+
+#[test]
+fn calls_that_wait_for_a_number_go_by_class() {
+    let limits = Limits { max_calls: 8, ..Limits::default() };
+    let mut pair = Pair::ready(Config::default(), Config::default().with_limits(limits));
+    let target = pair.a.bind("x", 0);
+    for tag in 0..8 {
+        open(&mut pair, &target, tag, 1, Priority::Normal);
+    }
+    open(&mut pair, &target, 20, 1, Priority::Low);
+    open(&mut pair, &target, 30, 1, Priority::Normal);
+    open(&mut pair, &target, 40, 1, Priority::High);
+    let mut order = Vec::new();
+    for _ in 0..11 {
+        pair.drive();
+        for event in events(&mut pair.b) {
+            if let Event::Call { call, payload, .. } = event {
+                order.push(payload[0]);
+                pair.b.answer(pair.now, call, b""[..].into(), &[]).unwrap();
+                pair.drive();
+            }
+        }
+    }
+    assert_eq!(order, [0, 1, 2, 3, 4, 5, 6, 7, 40, 30, 20]);
+}

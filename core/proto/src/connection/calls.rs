@@ -1,7 +1,7 @@
 //! Calls that this side opens.
 
 use super::message::{Assembly, Outgoing};
-use super::outbox::{Mark, Source};
+use super::outbox::{Mark, Source, TURNS};
 use super::{Connection, State, lifecycle::Timer};
 use crate::event::{CallOptions, Handle};
 use crate::frame::{self, RawTarget, kind, put_part};
@@ -10,6 +10,7 @@ use crate::table::{Key, at_mut};
 use crate::{CallError, CallId, Code, Instant, MAX_NAME, Priority, ProtocolError, Started, Target};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 
 /// A call that has not got its number yet.
 pub(super) const NO_NUMBER: u32 = u32::MAX;
@@ -29,6 +30,47 @@ pub(crate) struct OutCall {
     pub(super) out: Option<Box<Outgoing>>,
     /// A result that came half.
     pub(super) assembly: Option<Box<Assembly>>,
+}
+
+/// Calls that have no number yet, by class.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    classes: [VecDeque<Key>; 3],
+    turns: u32,
+}
+
+impl Waiting {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.classes.iter().map(VecDeque::len).sum()
+    }
+
+    fn push(&mut self, class: Priority, key: Key) {
+        if let Some(queue) = self.classes.get_mut(class.index()) {
+            queue.push_back(key);
+        }
+    }
+
+    /// The next: of the highest class, and once in eight times of the lowest.
+    fn pop(&mut self) -> Option<Key> {
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(TURNS) {
+            self.classes.iter_mut().find_map(VecDeque::pop_front)
+        } else {
+            self.classes.iter_mut().rev().find_map(VecDeque::pop_front)
+        }
+    }
+
+    pub(super) fn remove(&mut self, class: Priority, key: Key) {
+        if let Some(queue) = self.classes.get_mut(class.index()) {
+            queue.retain(|&other| other != key);
+        }
+    }
 }
 
 impl Connection {
@@ -61,8 +103,8 @@ impl Connection {
     /// streams and callbacks that the payload refers to by their places; whatever happens, they
     /// belong to the engine afterwards.
     ///
-    /// The call ends with exactly one [`Event::Answer`] or [`Event::Failed`], unless it is cancelled
-    /// before.
+    /// The call ends with exactly one [`Event::Answer`](crate::Event::Answer) or
+    /// [`Event::Failed`](crate::Event::Failed), unless it is cancelled before.
     ///
     /// # Errors
     ///
@@ -107,7 +149,7 @@ impl Connection {
         if let Some(deadline) = deadline {
             self.timers.insert((deadline, Timer::Call(key)));
         }
-        self.waiting.push_back(key);
+        self.waiting.push(options.priority, key);
         self.launch();
         Ok(CallId(key))
     }
@@ -157,10 +199,12 @@ impl Connection {
 
     /// Gives numbers to calls that wait, as many as the peer takes.
     pub(super) fn launch(&mut self) {
-        while let Some(&key) = self.waiting.front() {
-            let Some(number) = self.call_numbers.take(self.peer.max_calls) else { return };
-            self.waiting.pop_front();
-            let Some(call) = self.calls.get_mut(key) else {
+        while !self.waiting.is_empty()
+            && let Some(number) = self.call_numbers.take(self.peer.max_calls)
+        {
+            let next = self.waiting.pop();
+            let Some((key, call)) = next.and_then(|key| Some((key, self.calls.get_mut(key)?)))
+            else {
                 self.call_numbers.give(number);
                 continue;
             };

@@ -85,7 +85,7 @@ pub struct Connection {
     by_number: Vec<Option<Key>>,
     call_numbers: Numbers,
     /// Calls without a number yet: the peer takes no more at once.
-    waiting: VecDeque<Key>,
+    waiting: calls::Waiting,
     /// The peer's calls by their numbers.
     incoming: Vec<serving::InCall>,
     /// How many of them are not over.
@@ -147,7 +147,7 @@ impl Connection {
             calls: Slab::new(),
             by_number: Vec::new(),
             call_numbers: Numbers::default(),
-            waiting: VecDeque::new(),
+            waiting: calls::Waiting::default(),
             incoming: Vec::new(),
             busy: 0,
             starving: VecDeque::new(),
@@ -260,7 +260,7 @@ impl Connection {
         });
         self.calls.clear();
         self.by_number = Vec::new();
-        self.waiting = VecDeque::new();
+        self.waiting = calls::Waiting::default();
         self.incoming = Vec::new();
         self.busy = 0;
         self.starving = VecDeque::new();

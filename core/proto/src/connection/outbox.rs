@@ -9,7 +9,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// Once in so many turns the lowest class goes first.
-const TURNS: u32 = 8;
+pub(super) const TURNS: u32 = 8;
 
 /// Something that has large payloads to send, a frame at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -44,7 +44,7 @@ impl Connection {
         }
         if number == NO_NUMBER || (express.is_none() && !sent) {
             // The peer never heard of it.
-            self.waiting.retain(|&other| other != key);
+            self.waiting.remove(class, key);
             self.forget_call(key);
             return;
         }
@@ -117,15 +117,16 @@ impl Connection {
         for key in self.calls.keys() {
             let Some(call) = self.calls.get_mut(key) else { continue };
             if all || call.number == NO_NUMBER {
+                let class = call.class;
                 let over = core::mem::replace(&mut call.over, true);
                 if !over {
                     let failure = Failure::new(Code::GOING_AWAY, Started::No);
                     self.emit(Event::Failed { call: CallId(key), failure });
                 }
+                self.waiting.remove(class, key);
                 self.forget_call(key);
             }
         }
-        self.waiting.retain(|&key| self.calls.get(key).is_some());
     }
 
     /// The call with this number on the wire.
