@@ -172,18 +172,18 @@ impl Assembly {
         Ok(Piece::Taken)
     }
 
-    /// Makes room for `len` bytes, and for more if there is enough: twice as much each time, so
-    /// that small pieces are not copied again and again, but no more than will come.
+    /// Makes room for `len` bytes, and for more if there is enough: for the rest of the frame, which
+    /// nothing else can come before, and for twice as much as there was, so that small pieces are
+    /// not copied again and again.
     fn grow(&mut self, len: usize, left: usize, budget: &mut Budget, max_message: usize) -> bool {
         let most = match (self.admitted, self.total) {
             (Some(size), _) => size,
             (None, Some(total)) => usize::try_from(total).unwrap_or(usize::MAX),
-            // All of it may be in this frame.
-            (None, None) if self.bytes.is_empty() => len + left,
             (None, None) => max_message,
         };
+        let frame = (len + left).min(max_message).max(len);
         let headroom = if self.admitted.is_some() { 0 } else { budget.headroom(max_message) };
-        for wanted in [(self.bytes.capacity() * 2).min(most).max(len), len] {
+        for wanted in [(self.bytes.capacity() * 2).min(most).max(frame), len] {
             let more = wanted.saturating_sub(self.charged);
             if more == 0 || budget.charge_leaving(more, headroom).is_ok() {
                 self.charged += more;

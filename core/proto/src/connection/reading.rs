@@ -251,9 +251,8 @@ impl Connection {
         if let Some(partial) = &mut consumer.partial {
             let len = partial.bytes.len() + bytes.len();
             if len > partial.bytes.capacity() {
-                // No more than the frame is long, and not all at once before it is there.
-                let wanted = len.max((len * 2).min(len + left));
-                partial.bytes.reserve_exact(wanted - partial.bytes.len());
+                // The whole frame: it was charged, and nothing else can come before its end.
+                partial.bytes.reserve_exact(bytes.len() + left);
             }
             partial.bytes.extend_from_slice(bytes);
         }
@@ -271,8 +270,8 @@ impl Connection {
                 return;
             }
             if len > partial.bytes.capacity() {
-                let wanted = len + left.min(len).max(len / 4).min(max - len);
-                partial.bytes.reserve_exact(wanted - partial.bytes.len());
+                let more = left.max(len / 4).min(max - len);
+                partial.bytes.reserve_exact(bytes.len() + more);
             }
             partial.bytes.extend_from_slice(bytes);
         }
