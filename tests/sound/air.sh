@@ -27,15 +27,18 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 export XDG_RUNTIME_DIR="$home" XDG_CONFIG_HOME="$home/config" XDG_STATE_HOME="$home/state"
-export PIPEWIRE_RUNTIME_DIR="$home" PULSE_RUNTIME_PATH="$home/pulse"
-unset DISPLAY WAYLAND_DISPLAY DBUS_SESSION_BUS_ADDRESS
+export PIPEWIRE_RUNTIME_DIR="$home"
+unset PULSE_RUNTIME_PATH PULSE_SERVER DISPLAY WAYLAND_DISPLAY DBUS_SESSION_BUS_ADDRESS
+# Clients of PulseAudio's protocol want a cookie, whatever it is.
+export PULSE_COOKIE="$home/cookie"
+head -c 256 /dev/zero >"$PULSE_COOKIE"
 mkdir -p "$XDG_CONFIG_HOME/pipewire/pipewire.conf.d"
 cat >"$XDG_CONFIG_HOME/pipewire/pipewire.conf.d/air.conf" <<'CONF'
 context.properties = {
     default.clock.rate = 48000
     default.clock.quantum = 1024
-    default.clock.min-quantum = 1024
-    default.clock.max-quantum = 1024
+    default.clock.min-quantum = 256
+    default.clock.max-quantum = 8192
 }
 context.objects = [ {
     factory = adapter

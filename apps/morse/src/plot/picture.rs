@@ -63,7 +63,7 @@ impl<'a> Picture<'a> {
         let highest = tones.fold(0.0, f64::max);
         let dot = median(characters.iter().map(|c| 1.2 / c.wpm)).unwrap_or(0.06);
         // Around the tone, and wide enough for the side bands of fast keying.
-        let around = (12.0 / dot).clamp(300.0, nyquist);
+        let around = (6.0 / dot).clamp(300.0, nyquist);
         let (low, high) = match band {
             Some(band) => band,
             None if characters.is_empty() => (0.0, nyquist.min(2500.0)),
@@ -87,6 +87,8 @@ impl<'a> Picture<'a> {
         self.draw_head(&mut canvas, title, seconds);
         let columns = self.spectrogram(rows * across, span / across as f64);
         let (floor, peak) = range(&columns);
+        let levels = self.envelope(rows * across, span / across as f64);
+        let loudest = levels.iter().copied().fold(1e-9, f64::max);
         for row in 0..rows {
             let view = Row {
                 picture: self,
@@ -96,7 +98,12 @@ impl<'a> Picture<'a> {
                 span,
                 offset: title.from,
             };
-            view.draw(&mut canvas, &columns[row * across..(row + 1) * across], floor, peak);
+            let part = row * across..(row + 1) * across;
+            view.draw_heat(&mut canvas, &columns[part.clone()], floor, peak);
+            view.draw_frequencies(&mut canvas);
+            view.draw_wave(&mut canvas, &levels[part], loudest);
+            view.draw_characters(&mut canvas);
+            view.draw_times(&mut canvas);
         }
         for (i, line) in lines.iter().enumerate() {
             canvas.text(LEFT, TOP + rows * ROW + 4 + i * 22, 2, BRIGHT, line);
@@ -150,6 +157,24 @@ impl<'a> Picture<'a> {
             .collect()
     }
 
+    /// The amplitude of the tone for each column of pixels, over the time of half a dot.
+    fn envelope(&self, columns: usize, step: f64) -> Vec<f64> {
+        let rate = f64::from(self.rate);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        let half = ((self.dot / 4.0 * rate) as usize).max(2);
+        (0..columns)
+            .map(|column| {
+                let time = (column as f64 + 0.5) * step;
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "> 0")]
+                let middle = (time * rate) as usize;
+                let end = (middle + half).min(self.samples.len());
+                let begin = middle.saturating_sub(half).min(end);
+                let level = |hz| amplitude(&self.samples[begin..end], hz, self.rate);
+                self.tone(time).map_or(0.0, level)
+            })
+            .collect()
+    }
+
     /// The tone at a time: that of the nearest character.
     fn tone(&self, time: f64) -> Option<f64> {
         let after = self.characters.partition_point(|c| c.end < time);
@@ -188,17 +213,13 @@ impl Row<'_> {
         self.start + (column as f64 + 0.5) / self.across as f64 * self.span
     }
 
-    fn draw(&self, canvas: &mut Canvas, columns: &[Vec<f32>], floor: f32, peak: f32) {
+    fn draw_heat(&self, canvas: &mut Canvas, columns: &[Vec<f32>], floor: f32, peak: f32) {
         for (column, levels) in columns.iter().enumerate() {
             for (y, level) in levels.iter().enumerate() {
                 let heat = heat((level - floor) / (peak - floor));
                 canvas.set(LEFT + column, self.top + y, heat);
             }
         }
-        self.draw_frequencies(canvas);
-        self.draw_wave(canvas);
-        self.draw_characters(canvas);
-        self.draw_times(canvas);
     }
 
     fn draw_frequencies(&self, canvas: &mut Canvas) {
@@ -232,30 +253,13 @@ impl Row<'_> {
         }
     }
 
-    /// The envelope at the tone, over the time of half a dot.
-    fn draw_wave(&self, canvas: &mut Canvas) {
+    fn draw_wave(&self, canvas: &mut Canvas, levels: &[f64], loudest: f64) {
         let top = self.top + SPECTROGRAM + 4;
         canvas.fill(LEFT, top, self.across, WAVE - 8, PANEL);
-        let Picture { samples, rate, dot, .. } = *self.picture;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        let half = ((dot / 4.0 * f64::from(rate)) as usize).max(2);
-        let levels: Vec<f64> = (0..self.across)
-            .map(|column| {
-                let time = self.time(column);
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "> 0")]
-                let middle = (time * f64::from(rate)) as usize;
-                let end = (middle + half).min(samples.len());
-                let begin = middle.saturating_sub(half).min(end);
-                let tone = self.picture.tone(time);
-                tone.map_or(0.0, |hz| amplitude(&samples[begin..end], hz, rate))
-            })
-            .collect();
-        let most = levels.iter().copied().fold(1e-9, f64::max);
         for (column, level) in levels.iter().enumerate() {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels")]
-            let height = (level / most * (WAVE - 10) as f64).round() as usize;
-            let bottom = top + WAVE - 8;
-            canvas.fill(LEFT + column, bottom - height, 1, height, ENVELOPE);
+            let height = (level / loudest * (WAVE - 10) as f64).round() as usize;
+            canvas.fill(LEFT + column, top + WAVE - 8 - height, 1, height, ENVELOPE);
         }
         canvas.text(8, top + WAVE / 2 - 8, 1, DIM, "level");
     }
