@@ -64,8 +64,11 @@ fn a_plug_in_in_python_at_both_ends() {
         command.args(arguments).env("PATH", format!("{demo}:{path}")).stdin(Stdio::null());
         Bridge::spawn(command)
     };
-    let mut proxy = with_path(&["webproxy-listen:127.0.0.1:0", "exec:cat"]);
-    let far = format!("webproxy:device.example:7,proxy=127.0.0.1:{}", proxy.port());
+    let port = server().0.local_addr().unwrap().port();
+    let mut proxy = with_path(&[&format!("webproxy-listen:127.0.0.1:{port}"), "exec:cat"]);
+    proxy.wait_for("listening at");
+    until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let far = format!("webproxy:device.example:7,proxy=127.0.0.1:{port}");
     let mut bridge = with_path(&["tcp-listen:127.0.0.1:0", &far]);
     let client = bridge.connect();
     pass(&payload(300_000), &client, &client);
