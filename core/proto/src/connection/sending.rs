@@ -276,13 +276,14 @@ impl Connection {
             return Some(chunk.bytes.len());
         }
         let credit = usize::try_from(producer.credit).unwrap_or(usize::MAX);
-        let handles = list(&chunk.handles, &mut chunk.listed, (credit - 1) / HANDLE_COST);
-        let room = credit - item_cost(0, handles.len());
+        let handles =
+            list(&chunk.handles, &mut chunk.listed, credit.saturating_sub(1) / HANDLE_COST);
+        let room = credit.saturating_sub(item_cost(0, handles.len()));
         let cut = if handles.is_empty() { frame_size } else { frame_size.min(max_frame - 384) };
         let left = chunk.bytes.len() - chunk.at;
         let n = left.min(cut).min(room);
         chunk.last = n == left && chunk.listed == chunk.handles.len();
-        producer.credit -= item_cost(n, handles.len()) as u64;
+        producer.credit = producer.credit.saturating_sub(item_cost(n, handles.len()) as u64);
         let more = !chunk.last;
         let handles = self.raw_handles(&handles);
         let stage = &mut self.out.stage;

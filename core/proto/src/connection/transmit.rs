@@ -112,6 +112,7 @@ impl Connection {
             to.copy_from_slice(from);
         }
         self.advance(source, n);
+        debug_assert!(n > 0, "a frame without the payload that it announced");
         if n == left || n == 0 {
             self.out.current = Current::Nothing;
             self.frame_sent(source);
