@@ -17,7 +17,7 @@ pub(crate) fn from_moments(base: &Baseband, scale: f64, box_seconds: f64) -> Vec
     let step = ((0.1 * scale / frame_seconds).round() as usize).max(1);
     let reach = ((1.5 * scale.sqrt() / frame_seconds).round() as usize).max(1);
     let usual = {
-        let mut n = noise.to_vec();
+        let mut n = noise.clone();
         crate::detector::median(&mut n)
     };
     // Power of short means and what noise adds to it; none where a burst covers the band.

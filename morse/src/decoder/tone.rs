@@ -14,6 +14,8 @@ use crate::detector::{Baseband, Spectrum, Track, follow, mix, noise_near, purity
 const PASSES: usize = 6;
 /// Less than this part of the phase kept over a fortieth of a second is chirp.
 const PURE: f32 = 0.8;
+/// The least part of the changes of level that the keying of a chirping tone explains.
+const CHIRPING_FIT: f32 = 0.88;
 /// The length of time over which a chirping tone keeps its phase, seconds.
 const CHIRP_HOLD: f64 = 0.01;
 /// The length of time that is taken together in a first measurement of the level, seconds.
@@ -139,11 +141,16 @@ impl Tone {
                 expected = phase::expect(&mut self.base, &self.levels, &path);
             }
         }
+        let fit = verdict::fit(&self.base, &self.levels, &path);
+        // A voice chirps too, but its power does not go on and off.
+        if self.chirps && fit < CHIRPING_FIT {
+            return None;
+        }
         Some(Reading {
             hz: self.hz,
             score: path.score,
             frame_seconds: self.base.frame_seconds,
-            fit: verdict::fit(&self.base, &self.levels, &path),
+            fit,
             path,
             speed,
             levels: self.levels,
