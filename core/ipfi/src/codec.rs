@@ -1,5 +1,8 @@
 //! How values are written.
 
+#[cfg(any(feature = "bincode", feature = "msgpack"))]
+mod guard;
+
 use serde::{Deserialize, Serialize};
 
 /// How values are written on a wire. Both sides must agree: the codec is named in the handshake.
@@ -9,11 +12,12 @@ pub enum Codec {
     /// bincode 2, standard configuration: small and fast; does not describe itself.
     #[cfg(feature = "bincode")]
     Bincode,
-    /// MessagePack, structs as maps: understood by other languages and by tools.
+    /// `MessagePack`, structs as maps: understood by other languages and by tools.
     #[cfg(feature = "msgpack")]
     MessagePack,
 }
 
+#[cfg(any(feature = "bincode", feature = "msgpack"))]
 /// One way to write values. This is all that a codec has to do.
 trait Format {
     /// Appends a value.
@@ -58,6 +62,7 @@ impl Codec {
     /// The value refuses, or cannot be written in this codec.
     #[inline]
     pub fn encode<T: Serialize + ?Sized>(self, value: &T, out: &mut Vec<u8>) -> Result<(), String> {
+        #[cfg(not(any(feature = "bincode", feature = "msgpack")))]
         let _ = (value, &out);
         dispatch!(self, F => F::encode(value, out))
     }
@@ -69,6 +74,7 @@ impl Codec {
     /// The bytes are not a value of this type, or not only that.
     #[inline]
     pub fn decode<'de, T: Deserialize<'de>>(self, bytes: &'de [u8]) -> Result<T, String> {
+        #[cfg(not(any(feature = "bincode", feature = "msgpack")))]
         let _ = bytes;
         dispatch!(self, F => F::decode(bytes))
     }
@@ -76,7 +82,7 @@ impl Codec {
 
 #[cfg(feature = "bincode")]
 mod bincode_format {
-    use super::{Deserialize, Format, Serialize};
+    use super::{Deserialize, Format, Serialize, guard::Guarded};
     use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 
     /// What decoding may claim, in bytes: without a limit nine bytes make it allocate 64 TiB.
@@ -106,7 +112,7 @@ mod bincode_format {
         #[inline]
         fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String> {
             match bincode::serde::borrow_decode_from_slice(bytes, CONFIG) {
-                Ok((value, used)) if used == bytes.len() => Ok(value),
+                Ok((Guarded(value), used)) if used == bytes.len() => Ok(value),
                 Ok((_, used)) => Err(format!("{} bytes too many", bytes.len() - used)),
                 Err(error) => Err(error.to_string()),
             }
@@ -116,7 +122,7 @@ mod bincode_format {
 
 #[cfg(feature = "msgpack")]
 mod msgpack_format {
-    use super::{Deserialize, Format, Serialize};
+    use super::{Deserialize, Format, Serialize, guard::Guarded};
 
     pub(super) struct MessagePack;
 
@@ -127,9 +133,13 @@ mod msgpack_format {
         }
 
         fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String> {
-            let mut reader = bytes;
-            let mut deserializer = rmp_serde::Deserializer::from_read_ref(&mut reader);
-            let value = T::deserialize(&mut deserializer).map_err(|error| error.to_string())?;
+            let mut rest = bytes;
+            let mut deserializer = rmp_serde::Deserializer::new(&mut rest);
+            let Guarded(value) =
+                Guarded::<T>::deserialize(&mut deserializer).map_err(|error| error.to_string())?;
+            if !rest.is_empty() {
+                return Err(format!("{} bytes too many", rest.len()));
+            }
             Ok(value)
         }
     }

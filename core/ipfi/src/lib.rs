@@ -32,6 +32,8 @@ mod options;
 mod scope;
 #[cfg(feature = "std")]
 mod serve;
+#[cfg(feature = "tokio")]
+mod server;
 #[cfg(feature = "std")]
 mod shape;
 #[cfg(feature = "std")]
@@ -45,6 +47,8 @@ mod value;
 #[cfg(feature = "std")]
 mod wire;
 
+#[cfg(feature = "tokio")]
+pub use self::server::{Server, Stopper};
 #[cfg(feature = "std")]
 pub use self::{
     call::{Call, Pending},

@@ -215,10 +215,15 @@ impl de::Deserializer<'static> for Tracer<'_> {
 
     fn deserialize_newtype_struct<V: Visitor<'static>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Stuck> {
-        visitor.visit_newtype_struct(self)
+        // It looks like what is in it.
+        self.named(name, |round| {
+            let mut shape = Shape::Any;
+            let value = visitor.visit_newtype_struct(Tracer { round, out: &mut shape });
+            (value, shape)
+        })
     }
 
     fn deserialize_option<V: Visitor<'static>>(self, visitor: V) -> Result<V::Value, Stuck> {
