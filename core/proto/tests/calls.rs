@@ -294,3 +294,10 @@ fn a_call_that_was_not_sent_to_its_last_byte_cannot_have_begun() {
         assert_eq!(events(&mut pair.a)[0], Event::Failed { call: id, failure }, "{size}");
     }
 }
+
+#[test]
+fn a_wire_may_go_to_another_thread() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<ipfi_proto::Connection>();
+    check::<Event>();
+}

@@ -34,7 +34,8 @@ use core::mem::size_of;
 /// 1. [`poll_event`](Self::poll_event) until `None`, and act. What the engine does not have to hold
 ///    any more frees room: hand `release_arguments` and `consume` back early.
 /// 2. [`poll_transmit`](Self::poll_transmit) into a buffer and write it out; again after the write.
-///    `0` means that there is nothing to send now.
+///    `0` means that there is nothing to send now. The last frame of a graceful close makes
+///    [`Event::Closed`], so look for events once more.
 /// 3. [`poll_timeout`](Self::poll_timeout) says when to call
 ///    [`handle_timeout`](Self::handle_timeout) at the latest.
 /// 4. Wait for bytes ([`receive`](Self::receive)), for the end of the byte stream
