@@ -1,5 +1,21 @@
 //! Procedure calls, streams and callbacks between two programs, over anything that carries bytes in
 //! order.
+//!
+//! ```
+//! use ipfi::{Interface, Wire};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), ipfi::CallError> {
+//! let server = Interface::new().procedure("add", |a: i64, b: i64| a + b);
+//! let (wire, _other) = Wire::pair(Interface::new(), server);
+//! assert_eq!(wire.call::<i64>("add", (2, 3)).await?, 5);
+//! # Ok(()) }
+//! ```
+//!
+//! Start with the [`manual`]: [a first call](manual::first_call) takes five minutes. [`service`] makes a
+//! server and a typed client of a trait.
+//!
+//! Features: `tokio` and `blocking` drive wires, `bincode` and `msgpack` write values, `macros` brings
+//! [`service`], `tracing` tells what wires do. All but `msgpack` and `tracing` are on by default. Without any
+//! there is just the engine, [`proto`].
 #![cfg_attr(not(feature = "std"), no_std)]
 #![allow(
     clippy::wildcard_enum_match_arm,
@@ -26,6 +42,8 @@ mod error;
 mod handler;
 #[cfg(feature = "std")]
 mod interface;
+#[cfg(all(feature = "tokio", feature = "blocking", feature = "bincode", feature = "macros"))]
+pub mod manual;
 #[cfg(feature = "std")]
 mod options;
 #[cfg(feature = "std")]
@@ -42,6 +60,8 @@ mod shared;
 mod stream;
 #[cfg(feature = "std")]
 mod sync;
+#[cfg(feature = "std")]
+mod trace;
 #[cfg(feature = "std")]
 mod value;
 #[cfg(feature = "std")]

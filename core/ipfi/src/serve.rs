@@ -17,6 +17,7 @@ use crate::{
     scope::{self, Give},
     shared::Shared,
     sync::lock,
+    trace::event,
 };
 
 /// Answers up to this many bytes are put together in one buffer.
@@ -190,6 +191,7 @@ fn run_one(shared: &Arc<Shared>, job: Job, reply: &mut Vec<u8>) -> Outcome {
         }
         Served::Done(given) => Outcome::Large(reply.split_off(start), given),
         Served::Failed(failure) => {
+            event!(debug, peer = shared.about.peer, %failure, "call failed");
             reply.truncate(start);
             Outcome::Failed(failure)
         }

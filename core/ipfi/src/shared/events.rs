@@ -5,7 +5,10 @@ use std::{sync::Arc, task::Waker};
 use ipfi_proto::{Called, Code, Event, Failure, Started};
 
 use super::{Shared, State};
-use crate::serve::{Callee, Cancel, Job, Procedure};
+use crate::{
+    serve::{Callee, Cancel, Job, Procedure},
+    trace::event,
+};
 
 /// What is to be done once the lock is open again.
 #[derive(Default)]
@@ -99,12 +102,18 @@ impl State {
     #[cold]
     fn take_rare(&mut self, shared: &Shared, event: Event, batch: &mut Batch) {
         match event {
-            Event::Hello { .. } => shared.set_codec(self.engine.codec()),
+            Event::Hello { codec, .. } => {
+                event!(debug, peer = shared.about.peer, codec, "wire is open");
+                let _ = codec;
+                shared.set_codec(self.engine.codec());
+            }
             Event::Bound { name, fingerprint, .. } => {
+                event!(debug, peer = shared.about.peer, name, "peer uses a procedure");
                 let found = shared.interface.find(&name, fingerprint);
                 self.bind(found.map_err(|(code, text)| (code, text.into())));
             }
             Event::Cancelled { call, code } => {
+                event!(trace, peer = shared.about.peer, %code, "peer cancelled a call");
                 if let Some(cancel) = self.running(call) {
                     batch.cancelled.push((cancel, code));
                 } else if let Some(at) = batch.jobs.iter().position(|job| job.id == call) {
@@ -128,6 +137,7 @@ impl State {
             }
             Event::Released(id) => batch.garbage.extend(self.unexport(id)),
             Event::Closed { cause } => {
+                event!(debug, peer = shared.about.peer, %cause, "wire is closed");
                 for slot in std::mem::take(&mut self.streams).into_iter().flatten() {
                     batch.wakers.extend(slot.waker);
                     if let Some(outlet) = slot.outlet {

@@ -1,0 +1,45 @@
+//! Items in both directions, and credit.
+//!
+//! [`channel`](crate::channel) makes two halves; one of them goes to the peer inside a call, as an
+//! argument, in a result, in an item, or deep in a struct. The direction is up to you:
+//!
+//! ```
+//! use ipfi::{Interface, Receiver, Sender, Wire, channel};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Interface::new()
+//!     .procedure("count", async |to: u32, out: Sender<u32>| {
+//!         for n in 1..=to {
+//!             if out.send(n).await.is_err() {
+//!                 break; // nobody listens any more
+//!             }
+//!         }
+//!     })
+//!     .procedure("sum", async |mut numbers: Receiver<u32>| {
+//!         let mut sum = 0;
+//!         while let Ok(Some(n)) = numbers.recv().await {
+//!             sum += n;
+//!         }
+//!         sum
+//!     });
+//! let (wire, _other) = Wire::pair(Interface::new(), server);
+//!
+//! let (sender, mut counted) = channel::<u32>(8);
+//! let counting = wire.call::<()>("count", (3u32, sender)).start();
+//! let (numbers, receiver) = channel::<u32>(8);
+//! let sum = wire.call::<u32>("sum", (receiver,)).start();
+//! while let Some(n) = counted.recv().await? {
+//!     numbers.send(n).await?;
+//! }
+//! numbers.finish().await?;
+//! counting.await?;
+//! assert_eq!(sum.await?, 6);
+//! # Ok(()) }
+//! ```
+//!
+//! Each stream has credit of its own, [`Limits::stream_window`](crate::Limits::stream_window) bytes: a
+//! slow receiver stops its sender, and nothing else on the wire. Small items are put together in
+//! frames; large ones are cut, and take turns with everything else.
+//!
+//! Dropping the sender finishes the stream, dropping the receiver stops the sender. If a panic drops
+//! the sender, the receiver gets an error instead of the end. A stream may outlive the call that
+//! carried it; it ends with the wire.
