@@ -501,6 +501,49 @@ fn plausible_nonsense() {
 }
 
 #[test]
+fn streams_in_streams_do_not_use_up_the_stack() {
+    let _guard = start();
+    let limits = Limits { max_streams: 65_536, ..Limits::default() };
+    let deep = std::thread::Builder::new().stack_size(128 << 10).spawn(move || {
+        let config = Config::default().with_limits(limits);
+        let mut victim = Victim::new(config, Application::Holds, true);
+        let mut bytes = [&HELLO[..], BIND].concat();
+        frame(0xc0, &[0, 3, 0, 1, 1], b"", &mut bytes);
+        for stream in 0..50_000 {
+            frame(0xc5, &[stream * 2, 2, 1, (stream + 1) * 4 + 1], b"", &mut bytes);
+        }
+        victim.suffer(&bytes).unwrap();
+        assert_eq!(victim.conn.stats().streams, 50_001);
+        victim.suffer(&[3, 0xc4, 0, 1]).unwrap();
+        assert_eq!(victim.conn.stats().buffered, 0);
+    });
+    deep.unwrap().join().unwrap();
+}
+
+#[test]
+fn messages_that_starve_together_do_not_use_up_the_stack() {
+    let _guard = start();
+    let deep = std::thread::Builder::new().stack_size(128 << 10).spawn(move || {
+        let budget = SharedBudget::new(40 << 20);
+        let limits = Limits {
+            max_calls: 8192,
+            max_buffered: 64 << 20,
+            message_window: 4096,
+            ..Limits::default()
+        };
+        let config = Config::default().with_limits(limits).with_budget(budget);
+        let mut victim = Victim::new(config, Application::Holds, true);
+        let mut bytes = [&HELLO[..], BIND].concat();
+        for call in 0..8192 {
+            frame(0xc0, &[call, 0x81, 0, 4 << 20], &[1; 4000], &mut bytes);
+        }
+        victim.suffer(&bytes).unwrap();
+        victim.conn.abort(Code(300), "");
+    });
+    deep.unwrap().join().unwrap();
+}
+
+#[test]
 fn an_idle_wire_is_small() {
     const WIRES: usize = 1000;
     let _guard = start();

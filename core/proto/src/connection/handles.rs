@@ -270,10 +270,19 @@ impl Connection {
     /// Lets go of something that came in a message and is not wanted: the streams are reset with
     /// `code`.
     pub fn dispose(&mut self, received: Received, code: Code) {
-        match received {
-            Received::Sender(stream) => self.reset(stream, code, ""),
-            Received::Receiver(stream) => self.stop(stream, code),
-            Received::Callback(callback) => self.release_callback(callback),
+        self.doomed.push((received, code));
+        // Streams may be in the items of streams, to any depth: one after another, not one inside
+        // another.
+        if !core::mem::replace(&mut self.disposing, true) {
+            while let Some((received, code)) = self.doomed.pop() {
+                match received {
+                    Received::Sender(stream) => self.reset(stream, code, ""),
+                    Received::Receiver(stream) => self.stop(stream, code),
+                    Received::Callback(callback) => self.release_callback(callback),
+                }
+            }
+            self.doomed = Vec::new();
+            self.disposing = false;
         }
     }
 

@@ -214,13 +214,7 @@ impl Connection {
     pub(super) fn admit(&mut self) {
         let max = self.config.limits.max_message;
         while let Some(&next) = self.starving.front() {
-            let assembly = match next {
-                Starving::Arguments(key) => self.incoming_mut(key).and_then(InCall::assembly_mut),
-                Starving::Result(key) => {
-                    self.calls.get_mut(key).and_then(|call| call.assembly.as_deref_mut())
-                }
-            };
-            let Some(assembly) = assembly else {
+            let Some(assembly) = self.assembly_mut(next) else {
                 self.starving.pop_front();
                 continue;
             };
@@ -239,23 +233,27 @@ impl Connection {
             }
             self.starving.pop_front();
             let grant = (size as u64).saturating_sub(granted);
-            let assembly = match next {
-                Starving::Arguments(key) => {
-                    let number = u64::from(key.index);
-                    self.out.control(kind::ADMIT_ARGUMENTS, &[number, grant], &[]);
-                    self.incoming_mut(key).and_then(InCall::assembly_mut)
-                }
+            let (head, number) = match next {
+                Starving::Arguments(key) => (kind::ADMIT_ARGUMENTS, key.index),
                 Starving::Result(key) => {
-                    let number = self.calls.get(key).map_or(0, |call| u64::from(call.number));
-                    self.out.control(kind::ADMIT_RESULT, &[number, grant], &[]);
-                    self.calls.get_mut(key).and_then(|call| call.assembly.as_deref_mut())
+                    (kind::ADMIT_RESULT, self.calls.get(key).map_or(0, |call| call.number))
                 }
             };
-            if let Some(assembly) = assembly {
+            if grant > 0 {
+                self.control(head, &[u64::from(number), grant]);
+            }
+            if let Some(assembly) = self.assembly_mut(next) {
                 assembly.admitted = Some(size);
                 assembly.granted = granted + grant;
                 assembly.charged = charged + more;
             }
+        }
+    }
+
+    fn assembly_mut(&mut self, message: Starving) -> Option<&mut Assembly> {
+        match message {
+            Starving::Arguments(key) => self.incoming_mut(key).and_then(InCall::assembly_mut),
+            Starving::Result(key) => self.calls.get_mut(key)?.assembly.as_deref_mut(),
         }
     }
 

@@ -15,7 +15,7 @@ mod streams;
 mod transmit;
 
 use crate::budget::Budget;
-use crate::event::Event;
+use crate::event::{Event, Received};
 use crate::limits::{Bucket, SMALL};
 use crate::meter::Meter;
 use crate::table::{Key, Numbers, Slab};
@@ -93,6 +93,10 @@ pub struct Connection {
     busy: usize,
     /// Messages that came half and wait for room.
     starving: VecDeque<message::Starving>,
+    admitting: bool,
+    /// What came and is being let go of.
+    doomed: Vec<(Received, Code)>,
+    disposing: bool,
 
     streams: Slab<streams::Stream>,
     /// Streams that we created, by their numbers.
@@ -152,6 +156,9 @@ impl Connection {
             incoming: Vec::new(),
             busy: 0,
             starving: VecDeque::new(),
+            admitting: false,
+            doomed: Vec::new(),
+            disposing: false,
             streams: Slab::new(),
             mine: Vec::new(),
             stream_numbers: Numbers::default(),
@@ -234,8 +241,10 @@ impl Connection {
     #[inline]
     fn free(&mut self, bytes: usize) {
         self.budget.release(bytes);
-        if !self.starving.is_empty() {
+        if !self.starving.is_empty() && !self.admitting {
+            self.admitting = true;
             self.admit();
+            self.admitting = false;
         }
     }
 
@@ -342,7 +351,7 @@ pub(crate) fn overhead(limits: &Limits) -> usize {
             + 2 * size_of::<Event>())
         + GROWTH * size_of::<crate::Items>()
         + reading::STEP;
-    let callback = GROWTH * (size_of::<handles::Import>() + size_of::<crate::Received>());
+    let callback = GROWTH * (size_of::<handles::Import>() + size_of::<Received>());
     let binding = GROWTH * size_of::<Event>() + MAX_NAME;
     calls * call
         + streams * stream

@@ -211,7 +211,7 @@ impl Connection {
         if more {
             if call.assembly.as_mut().is_some_and(|assembly| assembly.needs_admission()) {
                 self.starving.push_back(Starving::Result(key));
-                self.admit();
+                self.free(0);
             }
             return;
         }

@@ -256,7 +256,7 @@ impl Connection {
         if more {
             if receiving.assembly.needs_admission() {
                 self.starving.push_back(Starving::Arguments(key));
-                self.admit();
+                self.free(0);
             }
             return;
         }
