@@ -3,16 +3,15 @@
 //! `cargo test --release -p ipfi-arq --test pty -- --ignored --nocapture` takes two minutes.
 #![cfg(target_os = "linux")]
 
-use std::time::Instant;
-
 use ipfi_arq::Arq;
 use ipfi_pipe::Pty;
 use ipfi_serial::Serial;
 use ipfi_transport::{BoxStream, Noise, Registry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
 const RATE: u32 = 11_520;
-const BYTES: usize = 80_000;
+const BYTES: u32 = 80_000;
 
 /// Two ends: one has the pty, the other opens it as a serial port, through noise and at the
 /// pace of 115,200 baud.
@@ -39,7 +38,7 @@ async fn ends(faults: &str, fec: &str) -> (BoxStream, BoxStream) {
 
 async fn goodput(faults: &str, fec: &str) -> f64 {
     let (mut here, mut there) = ends(faults, fec).await;
-    let text: Vec<u8> = (0..=250).cycle().take(BYTES).collect();
+    let text: Vec<u8> = (0..=250).cycle().take(BYTES as usize).collect();
     let start = Instant::now();
     let write = async {
         there.write_all(&text).await?;
@@ -52,7 +51,7 @@ async fn goodput(faults: &str, fec: &str) -> f64 {
     };
     tokio::try_join!(write, read).expect("a stream");
     assert!(got == text);
-    BYTES as f64 / start.elapsed().as_secs_f64() / f64::from(RATE)
+    f64::from(BYTES) / start.elapsed().as_secs_f64() / f64::from(RATE)
 }
 
 #[tokio::test]
