@@ -1,6 +1,6 @@
 //! One bridge: which ends listen, which are devices, and what follows from it.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use ipfi_transport::{Address, BoxStream, Listener, OpenError, Properties, Registry};
 
@@ -141,6 +141,11 @@ impl Bridge {
             Some(OnLoss::Retry) => reopens,
             None => reopens && self.has_device(),
         }
+    }
+
+    /// Whether an error only says that whoever read our output, as `head` does, has seen enough.
+    pub(crate) fn has_seen_enough(&self, end: &End, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::BrokenPipe && end.properties.exclusive && !self.retries(end)
     }
 
     pub(crate) fn end(&self, facing: Facing) -> &End {

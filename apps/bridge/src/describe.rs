@@ -110,6 +110,6 @@ pub(crate) fn man() -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(&page)?)
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

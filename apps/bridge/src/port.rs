@@ -186,7 +186,13 @@ impl Port {
                 bridge.stats.set_health(stream.get(|stream| stream.health()));
             }
         };
-        let lost = |error: io::Error| Ending::Lost(reason(&error));
+        let lost = |error: io::Error| {
+            if bridge.has_seen_enough(end, &error) {
+                Ending::Finished
+            } else {
+                Ending::Lost(reason(&error))
+            }
+        };
         let linger = bridge.settings.linger;
 
         tokio::select! {

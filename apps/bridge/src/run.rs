@@ -57,11 +57,10 @@ async fn bridges(cli: &Cli, registry: &Registry) -> anyhow::Result<()> {
         bridges.push(Arc::new(Bridge::check(registry, &name, &a, &b, settings).await?));
     }
     if cli.check {
-        for bridge in &bridges {
-            let (a, b) = (&bridge.a.address, &bridge.b.address);
-            println!("ok: {}{a} {b}", bridge.prefix());
-        }
-        return Ok(());
+        let lines = bridges.iter().map(|bridge| {
+            format!("ok: {}{} {}\n", bridge.prefix(), bridge.a.address, bridge.b.address)
+        });
+        return describe::print(&lines.collect::<String>());
     }
 
     let stats: Vec<_> = bridges.iter().map(|bridge| bridge.stats.clone()).collect();

@@ -40,6 +40,9 @@ pub(crate) async fn pair(
                     End::A => &bridge.a,
                     End::B => &bridge.b,
                 };
+                if bridge.has_seen_enough(end, &error) {
+                    return Ok(());
+                }
                 let (address, reason) = (end.address.to_string(), reason(&error));
                 if !retries {
                     return Err(BridgeError::Lost { address, reason });

@@ -103,6 +103,25 @@ fn standard_input_and_output_like_netcat() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    for far in ["exec:yes", "exec:yes,once"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ipfi-bridge"));
+        command.args(["stdio:", far]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut bridge = Bridge::spawn(command);
+        let _stdin = bridge.stdin();
+        assert_eq!(answer(bridge.stdout()), "y\n"); // and closes it
+        let (status, lines) = bridge.finish();
+        assert_eq!(status.code(), Some(0), "{lines:?}");
+    }
+    let mut list = Command::new(env!("CARGO_BIN_EXE_ipfi-bridge"));
+    list.args(["transports", "tcp"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut list = list.spawn().unwrap();
+    drop(list.stdout.take());
+    let output = list.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
+
+#[test]
 fn both_ends_listen_and_peers_meet() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("meet.sock").display().to_string();
