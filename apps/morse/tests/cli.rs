@@ -88,6 +88,8 @@ fn a_machine_without_sound_says_so_and_ends_with_3() {
         &["encode", "E", "--play"][..],
         &["devices"],
         &["train"],
+        &["listen"],
+        &["listen", "--json", "--device", "nonesuch"],
         &["encode", "E", "--play", "--device", "nonesuch"],
     ] {
         let printed = morse(case, "");

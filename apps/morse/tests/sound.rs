@@ -3,7 +3,7 @@
 //!     tests/sound/air.sh cargo nextest run -p ipfi-morse-app --test sound --run-ignored only
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 const MORSE: &str = env!("CARGO_BIN_EXE_morse");
@@ -11,6 +11,8 @@ const MORSE: &str = env!("CARGO_BIN_EXE_morse");
 /// What one process reads of what another plays, through the sound server.
 #[cfg(feature = "audio")]
 fn through_the_air(text: &str, seconds: u32) -> String {
+    use std::io::{BufRead, BufReader};
+
     let mut listener = Command::new(MORSE)
         .args(["listen", "--json", "--seconds", &seconds.to_string()])
         .stdout(Stdio::piped())

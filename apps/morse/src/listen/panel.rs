@@ -340,10 +340,10 @@ mod tests {
 
     use super::*;
 
-    /// What the panel knows after "EISH".
+    /// What the panel knows after "ARE".
     fn panel(colours: Colours) -> Panel {
         let timing = Timing::new(12.0).unwrap();
-        let keyed = Keyer::new(parse("EISH").unwrap(), timing);
+        let keyed = Keyer::new(parse("ARE").unwrap(), timing);
         let tone = Tone { hz: 700.0, ..Tone::default() };
         let mut sound = vec![0.0; 4000];
         sound.extend(render(keyed, &tone, timing.dot(), 8000).unwrap());
@@ -370,7 +370,22 @@ mod tests {
 
     #[test]
     fn time_stands_under_time() {
-        insta::assert_snapshot!(panel(Colours::None).render(80, 12).join("\n"));
+        let lines = panel(Colours::None).render(80, 12);
+        let cells = |line: &str| line.chars().skip(SCALE).collect::<Vec<_>>();
+        assert_eq!(lines.len(), 12);
+        assert!(lines[0].starts_with(" 700 Hz   12 WPM   SNR "), "{}", lines[0]);
+        let tone = lines.iter().find(|line| line.starts_with("  700 >")).expect("the tone's row");
+        let [level, marks, letters] = [9, 10, 11].map(|i| cells(&lines[i]));
+        assert_eq!(letters.iter().filter(|&&c| c != ' ').collect::<String>(), "ARE");
+        // What sounds is bright, loud, and read, column by column, but for the edges of marks.
+        let on = |row: &[char], i: usize| row.get(i).is_some_and(|&c| c != ' ');
+        let tone = cells(tone);
+        let both = |a: &[char], b: &[char]| (0..73).filter(|&i| on(a, i) != on(b, i)).count();
+        assert!(both(&tone, &level) <= 2, "{lines:#?}");
+        assert!(both(&level, &marks) <= 12 && marks.iter().any(|&c| c != ' '), "{lines:#?}");
+        for (i, _) in letters.iter().enumerate().filter(|(_, c)| **c != ' ') {
+            assert!((i.saturating_sub(3)..i + 4).any(|i| on(&marks, i)), "{lines:#?}");
+        }
     }
 
     #[test]
