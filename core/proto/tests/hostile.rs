@@ -524,21 +524,37 @@ fn streams_in_streams_do_not_use_up_the_stack() {
 fn messages_that_starve_together_do_not_use_up_the_stack() {
     let _guard = start();
     let deep = std::thread::Builder::new().stack_size(128 << 10).spawn(move || {
-        let budget = SharedBudget::new(40 << 20);
-        let limits = Limits {
-            max_calls: 8192,
-            max_buffered: 64 << 20,
-            message_window: 4096,
-            ..Limits::default()
-        };
-        let config = Config::default().with_limits(limits).with_budget(budget);
-        let mut victim = Victim::new(config, Application::Holds, true);
+        const SIZE: u64 = 4 << 20;
+        let budget = SharedBudget::new(16 << 20);
+        let limits = Limits { max_calls: 1024, max_buffered: 16 << 20, ..Limits::default() };
+        let config = Config::default().with_limits(limits).with_budget(budget.clone());
+        let mut victim = Victim::new(config.clone(), Application::Holds, true);
         let mut bytes = [&HELLO[..], BIND].concat();
-        for call in 0..8192 {
-            frame(0xc0, &[call, 0x81, 0, 4 << 20], &[1; 4000], &mut bytes);
+        for call in 0..1000 {
+            // More, and how much in all.
+            let mut rest = vec![0x81, 0];
+            varint(SIZE, &mut rest);
+            rest.extend([1; 4000]);
+            frame(0xc0, &[call], &rest, &mut bytes);
         }
+        // Two are admitted, the others wait.
         victim.suffer(&bytes).unwrap();
-        victim.conn.abort(Code(300), "");
+        assert_eq!(victim.conn.stats().incoming_calls, 1000);
+        // Another wire takes what is left for all.
+        let mut other = Victim::new(config, Application::Holds, true);
+        let mut bytes = [&HELLO[..], BIND].concat();
+        for call in 0..200 {
+            frame(0xc0, &[call, 1, 0], &[1; 60_000], &mut bytes);
+        }
+        other.suffer(&bytes).unwrap();
+        // The first is complete: its place is free, but there is no room. All others are refused.
+        let mut bytes = Vec::new();
+        for _ in 0..41 {
+            frame(0xc1, &[0, 1], &[1; 102_000], &mut bytes);
+        }
+        frame(0xc1, &[0, 0], &vec![1; SIZE as usize - 4000 - 41 * 102_000], &mut bytes);
+        victim.suffer(&bytes).unwrap();
+        assert_eq!(victim.conn.stats().incoming_calls, 2);
     });
     deep.unwrap().join().unwrap();
 }
