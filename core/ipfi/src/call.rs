@@ -21,6 +21,8 @@ use crate::{
     sync::set_waker,
 };
 
+/// After so many calls in a row, those that wait are written while more are made.
+const BURST: usize = 64;
 /// Arguments up to this many bytes need no allocation.
 const INLINE: usize = 64;
 
@@ -250,6 +252,9 @@ fn launch(inner: Inner<'_>, now: bool) -> Result<(Arc<Shared>, u32, bool), CallE
             let unsent = !now && options.deadline.is_none() && handles.is_empty();
             if unsent {
                 drop(state);
+            } else if state.open.is_multiple_of(BURST) {
+                drop(state);
+                shared.runtime().flush(&shared);
             } else {
                 shared.kick(state);
             }

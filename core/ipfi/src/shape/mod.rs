@@ -8,7 +8,7 @@ pub(crate) use trace::{Traced, shape_of};
 
 /// What a type looks like to serde.
 ///
-/// `Display` writes it as Rust would; [`fingerprint`](signature_fingerprint) compares what matters:
+/// `Display` writes it as Rust would. The fingerprint that two sides compare is made of what matters:
 /// kinds of values, names of fields and variants, their order; neither names of types nor widths
 /// of integers, because codecs write a small number the same way at any width and refuse one that
 /// does not fit.
