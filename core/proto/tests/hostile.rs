@@ -524,7 +524,7 @@ fn streams_in_streams_do_not_use_up_the_stack() {
 fn messages_that_starve_together_do_not_use_up_the_stack() {
     let _guard = start();
     let deep = std::thread::Builder::new().stack_size(128 << 10).spawn(move || {
-        const SIZE: u64 = 4 << 20;
+        const SIZE: usize = 4 << 20;
         let budget = SharedBudget::new(16 << 20);
         let limits = Limits { max_calls: 1024, max_buffered: 16 << 20, ..Limits::default() };
         let config = Config::default().with_limits(limits).with_budget(budget.clone());
@@ -533,7 +533,7 @@ fn messages_that_starve_together_do_not_use_up_the_stack() {
         for call in 0..1000 {
             // More, and how much in all.
             let mut rest = vec![0x81, 0];
-            varint(SIZE, &mut rest);
+            varint(SIZE as u64, &mut rest);
             rest.extend([1; 4000]);
             frame(0xc0, &[call], &rest, &mut bytes);
         }
@@ -552,7 +552,7 @@ fn messages_that_starve_together_do_not_use_up_the_stack() {
         for _ in 0..41 {
             frame(0xc1, &[0, 1], &[1; 102_000], &mut bytes);
         }
-        frame(0xc1, &[0, 0], &vec![1; SIZE as usize - 4000 - 41 * 102_000], &mut bytes);
+        frame(0xc1, &[0, 0], &vec![1; SIZE - 4000 - 41 * 102_000], &mut bytes);
         victim.suffer(&bytes).unwrap();
         assert_eq!(victim.conn.stats().incoming_calls, 2);
     });
