@@ -41,11 +41,14 @@ use std::fmt;
 use realfft::RealFftPlanner;
 use thiserror::Error;
 
-use self::reading::{FAST, ORDINARY, Reading};
+use self::reading::{FAST, Followed, ORDINARY, Reading};
 use crate::alphabet::{Code, Symbol};
 
 /// Lowest and highest sampling rate, Hz.
 pub const RATES: std::ops::RangeInclusive<u32> = 2_000..=768_000;
+
+/// For so long after a character its sender is taken to be the one who goes on, seconds.
+const RECENT: f64 = 5.0;
 
 /// A reading that explains this part of the changes of power needs no other.
 const PLAIN_FIT: f32 = 0.5;
@@ -116,7 +119,7 @@ pub enum DecoderError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Latency {
-    /// A character is out two seconds after its end at the latest. Memory: eight seconds of sound.
+    /// A character is out two seconds after its end at the latest. Memory: seven seconds of sound.
     Live,
     /// The best reading there is: a minute at a time. Memory: a minute of sound.
     Recording,
@@ -126,7 +129,7 @@ impl Latency {
     /// Seconds: of sound read at once, between readings, and a character must be old to be settled.
     const fn timing(self) -> (f64, f64, f64) {
         match self {
-            Self::Live => (8.0, 0.5, 1.4),
+            Self::Live => (7.0, 0.6, 1.3),
             Self::Recording => (60.0, 42.0, 8.0),
         }
     }
@@ -147,8 +150,8 @@ pub struct Decoder {
     read: usize,
     /// Where the last character given out ended, seconds.
     settled: f64,
-    /// Where it is likeliest to go on: tone and its age.
-    tone: Option<f64>,
+    /// The tone and speed of the last character given out.
+    followed: Option<Followed>,
     events: VecDeque<Event>,
 }
 
@@ -158,7 +161,7 @@ impl fmt::Debug for Decoder {
             .field("rate", &self.rate)
             .field("latency", &self.latency)
             .field("seconds", &((self.origin as f64 + self.sound.len() as f64) / self.rate))
-            .field("tone", &self.tone)
+            .field("followed", &self.followed)
             .finish_non_exhaustive()
     }
 }
@@ -177,7 +180,7 @@ impl Decoder {
             origin: 0,
             read: 0,
             settled: f64::NEG_INFINITY,
-            tone: None,
+            followed: None,
             events: VecDeque::new(),
         })
     }
@@ -225,7 +228,7 @@ impl Decoder {
     /// The tone being followed, Hz, if there is one.
     #[must_use]
     pub fn tone_hz(&self) -> Option<f64> {
-        self.tone
+        self.followed.map(|f| f.hz)
     }
 
     /// Reads the window and gives out the characters that are old enough.
@@ -233,7 +236,10 @@ impl Decoder {
         let begin = self.origin as f64 / self.rate;
         let end = begin + self.sound.len() as f64 / self.rate;
         let sound = std::mem::take(&mut self.sound);
-        let reading = reading::read(&mut self.planner, &sound, self.rate, self.tone, ORDINARY);
+        // A recording has time to look at every speed.
+        let recent = self.latency == Latency::Live && end - self.settled < RECENT;
+        let followed = self.followed.map(|f| Followed { wpm: f.wpm.filter(|_| recent), ..f });
+        let reading = reading::read(&mut self.planner, &sound, self.rate, followed, ORDINARY);
         let fit = reading.as_ref().map_or(0.0, |r| r.fit);
         let plain = fit > PLAIN_FIT || !reading::hurried(&mut self.planner, &sound, self.rate);
         if !plain && self.hurry(&sound, begin, last) {
@@ -250,6 +256,7 @@ impl Decoder {
     fn hurry(&mut self, sound: &[f32], begin: f64, last: bool) -> bool {
         let piece = (4.0 * self.rate) as usize;
         let overlap = self.rate as usize;
+        let followed = self.followed.map(|f| Followed { wpm: None, ..f });
         let mut from = 0;
         loop {
             let to = (from + piece).min(sound.len());
@@ -258,7 +265,7 @@ impl Decoder {
             let until = if last && to == sound.len() { f64::INFINITY } else { end - 0.3 };
             if until > self.settled
                 && let Some(reading) =
-                    reading::read(&mut self.planner, &sound[from..to], self.rate, self.tone, FAST)
+                    reading::read(&mut self.planner, &sound[from..to], self.rate, followed, FAST)
             {
                 if reading.fit < PLAIN_FIT {
                     return false;
@@ -285,7 +292,7 @@ impl Decoder {
                 self.events.push_back(Event::WordGap { start: self.settled, end: character.start });
             }
             self.settled = character.end;
-            self.tone = Some(character.tone_hz);
+            self.followed = Some(Followed { hz: character.tone_hz, wpm: Some(character.wpm) });
             self.events.push_back(Event::Character(character));
         }
     }

@@ -19,6 +19,8 @@ const SPAN_HZ: f32 = 2.4;
 const HOLDS: [f32; 5] = [0.2, 0.4, 0.8, 1.6, 3.2];
 /// Less than this part of the marks' level foretold is chance.
 const LEAST: f32 = 0.35;
+/// Energy over noise density of a mark that stands out: 17 dB.
+const LOUD: f32 = 50.0;
 /// The most that is made of it: a mark that is not as foretold must still be one.
 const SUREST: f32 = 6.0;
 
@@ -38,7 +40,7 @@ struct Phasor {
 /// nothing.
 pub(crate) fn expect(base: &mut Baseband, levels: &Levels, path: &Path) -> Option<Vec<Complex32>> {
     let mut marks = phasors(base, levels, path);
-    if marks.len() < FEWEST {
+    if marks.len() < FEWEST || loud(base, levels, &marks) {
         return None;
     }
     tune(base, &mut marks);
@@ -84,6 +86,17 @@ pub(crate) fn expect(base: &mut Baseband, levels: &Levels, path: &Path) -> Optio
         out.push(now);
     }
     Some(out)
+}
+
+/// Whether three marks in four stand out without help: then it could only mislead, for echoes have
+/// phases of their own.
+fn loud(base: &Baseband, levels: &Levels, marks: &[Phasor]) -> bool {
+    let strong = |m: &&Phasor| {
+        let middle = usize::midpoint(m.start, m.end);
+        let energy = levels.mark[middle].powi(2) * (m.end - m.start) as f32;
+        energy > LOUD * base.noise[middle]
+    };
+    marks.iter().filter(strong).count() * 4 > marks.len() * 3
 }
 
 fn phasors(base: &Baseband, levels: &Levels, path: &Path) -> Vec<Phasor> {

@@ -45,6 +45,16 @@ pub(crate) const ORDINARY: Scale = Scale {
 
 /// Contrast of a tone in short spectra that is worth reading at high speed.
 const HURRIED: f32 = 2.0;
+/// A tone that has been read before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Followed {
+    pub hz: f64,
+    /// Its speed, if it was read just now.
+    pub wpm: Option<f64>,
+}
+
+/// Who has just sent slower than this will not send faster than all but the finest grid can tell.
+const UNHURRIED: f64 = 35.0;
 /// A tone that has been followed and one so near are the same, Hz.
 const HELD_HZ: f64 = 40.0;
 /// How much stronger, in power, another tone must be than the one followed.
@@ -87,21 +97,22 @@ pub(crate) fn read(
     planner: &mut RealFftPlanner<f32>,
     samples: &[f32],
     rate: f64,
-    tone: Option<f64>,
+    followed: Option<Followed>,
     scale: Scale,
 ) -> Option<Reading> {
     let spectrum = spectrum(planner, samples, rate, scale)?;
+    let finest = usize::from(followed.is_some_and(|f| f.wpm.is_some_and(|w| w < UNHURRIED)));
     let found = candidates(&spectrum, 3);
     let mut readings: Vec<Reading> = found
         .iter()
         .filter(|c| c.contrast > 1.15)
-        .filter_map(|c| Tone::new(samples, rate, &spectrum, c.hz, scale).read())
+        .filter_map(|c| Tone::new(samples, rate, &spectrum, c.hz, scale).read(finest))
         .collect();
     readings.retain(Reading::credible);
     // The strongest, not the likeliest: a fast weak signal has more marks to be sure of. One that
     // has been followed is left for a much stronger one only.
     let rank = |r: &Reading| {
-        let held = tone.is_some_and(|t| (t - r.hz).abs() < HELD_HZ);
+        let held = followed.is_some_and(|f| (f.hz - r.hz).abs() < HELD_HZ);
         r.power() * if held { HELD_GAIN } else { 1.0 }
     };
     readings.into_iter().max_by(|a, b| rank(a).total_cmp(&rank(b)))

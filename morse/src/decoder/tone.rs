@@ -76,7 +76,9 @@ impl Tone {
 
     /// The text of the tone, at the speed and on the grid of frames under which keying explains it
     /// best; `None` if it is not keyed.
-    pub(crate) fn read(self) -> Option<Reading> {
+    ///
+    /// The finest grids may be left out where speeds above those of the others are not expected.
+    pub(crate) fn read(self, finest: usize) -> Option<Reading> {
         let tables = speed::tables(&Shape::NOMINAL);
         let mut best: Option<(SpeedTrack, Self)> = None;
         let mut tone = self;
@@ -87,7 +89,8 @@ impl Tone {
             if tone.base.frames.len() < 16 {
                 break;
             }
-            if let Some(track) = speed::track(&tone.evidence(None), &tables)
+            if grid >= finest
+                && let Some(track) = speed::track(&tone.evidence(None), &tables)
                 && best.as_ref().is_none_or(|b| track.score > b.0.score)
             {
                 best = Some((track, tone.clone()));
@@ -131,7 +134,10 @@ impl Tone {
             }
             before = text;
             shape = learn::shape(&path.glyphs, &speed, &Shape::NOMINAL);
-            if let Some(mark) = level::from_marks(&path.glyphs, &self.base) {
+            // An echo that is taken for a mark would draw the level down to the echoes.
+            if !self.chirps
+                && let Some(mark) = level::from_marks(&path.glyphs, &self.base)
+            {
                 self.levels.mark = mark;
             }
             if !self.chirps {
@@ -143,7 +149,7 @@ impl Tone {
         }
         let fit = verdict::fit(&self.base, &self.levels, &path);
         // A voice chirps too, but its power does not go on and off.
-        if self.chirps && fit < CHIRPING_FIT {
+        if self.chirps && fit < CHIRPING_FIT && !verdict::is_tone(&self.base, &path) {
             return None;
         }
         Some(Reading {
