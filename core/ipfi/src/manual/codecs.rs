@@ -30,3 +30,14 @@
 //! Two things follow: arguments derive both `Serialize` and `Deserialize`, and what is already encoded
 //! goes by [`call_raw`](crate::Wire::call_raw). A `Vec<u8>` is a list of numbers for serde;
 //! [`Bytes`](crate::Bytes) are copied as a whole.
+//!
+//! # For other languages
+//!
+//! A caller that does not know a fingerprint says 0, which matches any signature. The procedure
+//! `ipfi.describe` tells what there is: its arguments are one list of hashes (`u64`) of descriptions that the
+//! caller has kept; its result is the enum `Known(hash)` or `New { hash, procedures }`, each procedure with
+//! `name`, `signature`, `doc` and `fingerprint`. In `MessagePack` structs are maps, enums are maps of one entry
+//! (or a string, for variants without content), and arguments are an array.
+//!
+//! Streams and callbacks are written as one unsigned number: their place in the list of handles of the
+//! message or item (section 4.7 of the specification, `core/proto/SPEC.md`).
