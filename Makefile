@@ -9,14 +9,14 @@ TEST_PACKAGES = $(BUILD_PACKAGES) $(SOUND_PACKAGES) procps python3 python3-pip s
 
 CARGO_DENY = target/tools/bin/cargo-deny
 
-.PHONY: demo test bench audit packages format lint unit docs deny wasm
+.PHONY: demo test bench audit packages format lint unit sound docs deny wasm
 
 demo:
 	@tests/tools/install $(BUILD_PACKAGES)
 	cargo build --locked -p ipfi-bridge
 	demos/unplug/demo.sh target/debug/ipfi-bridge
 
-test: packages format lint unit docs deny wasm
+test: packages format lint unit sound docs deny wasm
 
 packages:
 	@tests/tools/install $(TEST_PACKAGES)
@@ -35,6 +35,10 @@ unit:
 		cargo test --locked --workspace --all-features --lib --bins --tests; \
 	fi
 	cargo test --locked --workspace --all-features --doc
+
+# The real sound path, on a sound system without a sound card.
+sound:
+	tests/sound/air.sh cargo test --locked --workspace --all-features --test sound -- --ignored
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --all-features --no-deps --document-private-items
