@@ -1,13 +1,13 @@
-//! The same work by raw sockets, by IPFI and by its peers, in turns within one run.
+//! The same work by sockets, frame by frame (raw) and all at once (bulk), and by IPFI, in turns
+//! within one run.
 //!
-//! `cargo run --release [-- ROUNDS [WORK]]`; with `--features peers` also tonic and tarpc.
+//! `cargo run --release [-- ROUNDS [WORK]]`.
 //! Client and server run on a one-thread runtime each.
 
+mod bulk;
+mod frames;
 mod measure;
 mod rpc;
-mod raw;
-#[cfg(feature = "peers")]
-mod peers;
 
 use measure::Table;
 
@@ -17,10 +17,9 @@ fn main() {
     let only = args.next().unwrap_or_default();
     let mut table = Table::new(only);
     for _ in 0..rounds {
-        raw::run(&mut table);
+        frames::run(&mut table);
+        bulk::run(&mut table);
         rpc::run(&mut table);
-        #[cfg(feature = "peers")]
-        peers::run(&mut table);
     }
     table.print();
 }

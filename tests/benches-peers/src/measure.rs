@@ -128,7 +128,8 @@ pub fn run<C: Client>(table: &mut Table, who: &'static str, address: std::net::S
             }
         }
         let bytes = vec![7; LARGE];
-        for (at_once, work) in [(1, "64 KiB echo, MiB/s"), (16, "64 KiB echo, 16 in flight, MiB/s")] {
+        for (at_once, work) in [(1, "64 KiB echo, MiB/s"), (16, "64 KiB echo, 16 in flight, MiB/s")]
+        {
             if table.wants(work) {
                 client.echo_many(&bytes, 16).await;
                 let start = Instant::now();
