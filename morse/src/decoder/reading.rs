@@ -53,8 +53,8 @@ pub(crate) struct Followed {
     pub wpm: Option<f64>,
 }
 
-/// Who has just sent slower than this will not send faster than all but the finest grid can tell.
-const UNHURRIED: f64 = 35.0;
+/// Fewer marks than this must be strong ones.
+const FEW_MARKS: f32 = 60.0;
 /// A tone that has been followed and one so near are the same, Hz.
 const HELD_HZ: f64 = 40.0;
 /// How much stronger, in power, another tone must be than the one followed.
@@ -101,12 +101,12 @@ pub(crate) fn read(
     scale: Scale,
 ) -> Option<Reading> {
     let spectrum = spectrum(planner, samples, rate, scale)?;
-    let finest = usize::from(followed.is_some_and(|f| f.wpm.is_some_and(|w| w < UNHURRIED)));
+    let wpm = followed.and_then(|f| f.wpm);
     let found = candidates(&spectrum, 3);
     let mut readings: Vec<Reading> = found
         .iter()
         .filter(|c| c.contrast > 1.15)
-        .filter_map(|c| Tone::new(samples, rate, &spectrum, c.hz, scale).read(finest))
+        .filter_map(|c| Tone::new(samples, rate, &spectrum, c.hz, scale).read(wpm))
         .collect();
     readings.retain(Reading::credible);
     // The strongest, not the likeliest: a fast weak signal has more marks to be sure of. One that
@@ -133,7 +133,9 @@ impl Reading {
     fn credible(&self) -> bool {
         let strokes = self.path.glyphs.iter().flat_map(|g| &g.strokes);
         let (count, sum) = strokes.fold((0.0, 0.0), |(n, e), s| (n + 1.0, e + s.evidence));
-        self.score > 20.0 && sum > 3.0 * count
+        // The fewer the marks, the more easily noise makes some.
+        let least = if count < FEW_MARKS { 7.0 } else { 3.0 };
+        self.score > 25.0 && sum > least * count
     }
 }
 

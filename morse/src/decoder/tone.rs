@@ -10,6 +10,12 @@ use super::speed::{self, SpeedTrack};
 use super::{learn, level, phase, verdict};
 use crate::detector::{Baseband, Spectrum, Track, follow, mix, noise_near, purity};
 
+/// Who has just sent slower than this will not send faster than all but the finest grid can tell.
+const UNHURRIED: f64 = 35.0;
+/// Speeds that differ by less than this factor, as its `ln`, are of one sender.
+const SAME_SPEED: f64 = 0.25;
+/// How much likelier another speed must be than that of the last character.
+const GOING_ON: f32 = 1.08;
 /// How often a tone is read at most: each reading corrects level, lengths and phase for the next.
 const PASSES: usize = 6;
 /// Less than this part of the phase kept over a fortieth of a second is chirp.
@@ -77,8 +83,10 @@ impl Tone {
     /// The text of the tone, at the speed and on the grid of frames under which keying explains it
     /// best; `None` if it is not keyed.
     ///
-    /// The finest grids may be left out where speeds above those of the others are not expected.
-    pub(crate) fn read(self, finest: usize) -> Option<Reading> {
+    /// Who was just read at some speed is taken to go on at it, unless another is clearly likelier;
+    /// and the finest grid, which is for the fast, is left out if that speed is slow.
+    pub(crate) fn read(self, wpm: Option<f64>) -> Option<Reading> {
+        let finest = usize::from(wpm.is_some_and(|w| w < UNHURRIED));
         let tables = speed::tables(&Shape::NOMINAL);
         let mut best: Option<(SpeedTrack, Self)> = None;
         let mut tone = self;
@@ -90,10 +98,16 @@ impl Tone {
                 break;
             }
             if grid >= finest
-                && let Some(track) = speed::track(&tone.evidence(None), &tables)
-                && best.as_ref().is_none_or(|b| track.score > b.0.score)
+                && let Some(mut track) = speed::track(&tone.evidence(None), &tables)
             {
-                best = Some((track, tone.clone()));
+                let dot = f64::from(speed::dot_frames(track.speed[track.speed.len() / 2]));
+                let found = 1.2 / (dot * tone.base.frame_seconds);
+                if wpm.is_some_and(|w| (found / w).ln().abs() < SAME_SPEED) {
+                    track.score *= GOING_ON;
+                }
+                if best.as_ref().is_none_or(|b| track.score > b.0.score) {
+                    best = Some((track, tone.clone()));
+                }
             }
         }
         let (track, tone) = best?;
