@@ -3,9 +3,10 @@
 use std::{
     io::{Read, Write},
     net::Shutdown,
+    time::Duration,
 };
 
-use crate::common::{Bridge, answer, connect, payload, server};
+use crate::common::{Bridge, answer, connect, pause, payload, server};
 
 #[test]
 fn a_signal_drains_what_is_under_way() {
@@ -45,8 +46,17 @@ fn a_second_signal_stops_at_once() {
     let mut client = bridge.connect();
     let (_server, _) = listener.accept().unwrap();
     client.set_nonblocking(true).unwrap();
-    let flood = payload(1 << 20); // nobody reads: draining would take its time
-    while client.write(&flood).is_ok() {}
+    // Nobody reads: when all buffers on the way stay full, draining would take its time.
+    let flood = payload(1 << 20);
+    let mut refusals = 0;
+    while refusals < 10 {
+        if client.write(&flood).is_ok() {
+            refusals = 0;
+        } else {
+            refusals += 1;
+            pause(Duration::from_millis(20));
+        }
+    }
     bridge.signal("INT");
     bridge.wait_for("stopping");
     bridge.signal("INT");
