@@ -27,7 +27,7 @@ impl OptionSpec {
     }
 }
 
-/// The options of a transport or a layer. Made with [`options!`](crate::options).
+/// The options of a transport or a layer. Made with [`options!`](crate::options!).
 pub trait Options: Default + Send + Sync + Sized + 'static {
     /// Every option, in the order of declaration.
     fn specs() -> Vec<OptionSpec>;

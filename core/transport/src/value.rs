@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-/// A value that an option can take. See [`options!`](crate::options) and
-/// [`choices!`](crate::choices), which implements it for an enumeration.
+/// A value that an option can take. See [`options!`](crate::options!) and
+/// [`choices!`](crate::choices!), which implements it for an enumeration.
 pub trait OptionValue: Sized {
     /// What help writes in place of the value, such as `SECONDS` or `none|rtscts`.
     const PLACEHOLDER: &'static str;

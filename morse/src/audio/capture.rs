@@ -53,7 +53,7 @@ impl std::fmt::Debug for Capture {
 }
 
 impl Capture {
-    /// Opens a device by a name of [`devices`](super::devices), or the default one, and starts
+    /// Opens a device by a name of [`devices`](super::devices()), or the default one, and starts
     /// it. Samples come at `rate` a second, whatever the device's own.
     pub fn open(device: Option<&str>, rate: u32, channel: Channel) -> Result<Self, AudioError> {
         let (device, supported, name) = devices::open(device, Direction::Capture)?;

@@ -32,7 +32,7 @@ impl std::fmt::Debug for Playback {
 }
 
 impl Playback {
-    /// Opens a device by a name of [`devices`](super::devices), or the default one. Samples are
+    /// Opens a device by a name of [`devices`](super::devices()), or the default one. Samples are
     /// written at `rate` a second, whatever the device's own.
     pub fn open(device: Option<&str>, rate: u32) -> Result<Self, AudioError> {
         let (device, supported, name) = devices::open(device, Direction::Playback)?;
