@@ -158,29 +158,13 @@ struct Intake {
 }
 
 impl Intake {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the list of cpal is open")]
     fn stream(
         self,
         device: &cpal::Device,
         supported: &cpal::SupportedStreamConfig,
     ) -> Result<cpal::Stream, cpal::Error> {
         let config = devices::blocks(supported);
-        match supported.sample_format() {
-            cpal::SampleFormat::I8 => self.build::<i8>(device, config),
-            cpal::SampleFormat::I16 => self.build::<i16>(device, config),
-            cpal::SampleFormat::I24 => self.build::<cpal::I24>(device, config),
-            cpal::SampleFormat::I32 => self.build::<i32>(device, config),
-            cpal::SampleFormat::U8 => self.build::<u8>(device, config),
-            cpal::SampleFormat::U16 => self.build::<u16>(device, config),
-            cpal::SampleFormat::U24 => self.build::<cpal::U24>(device, config),
-            cpal::SampleFormat::U32 => self.build::<u32>(device, config),
-            cpal::SampleFormat::F32 => self.build::<f32>(device, config),
-            cpal::SampleFormat::F64 => self.build::<f64>(device, config),
-            other => {
-                let what = format!("samples of kind {other} cannot be read");
-                Err(cpal::Error::with_message(cpal::ErrorKind::UnsupportedConfig, what))
-            }
-        }
+        devices::build_by_format!(supported, self.build(device, config), "read")
     }
 
     fn build<T>(

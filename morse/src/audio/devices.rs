@@ -4,6 +4,30 @@ use cpal::traits::{DeviceTrait, HostTrait};
 
 use super::AudioError;
 
+/// Builds a stream for the kind of samples that a device has. The kind is a type, so a function
+/// cannot choose it.
+macro_rules! build_by_format {
+    ($supported:ident, $owner:ident.build($device:ident, $config:ident), $done:literal) => {
+        match $supported.sample_format() {
+            cpal::SampleFormat::I8 => $owner.build::<i8>($device, $config),
+            cpal::SampleFormat::I16 => $owner.build::<i16>($device, $config),
+            cpal::SampleFormat::I24 => $owner.build::<cpal::I24>($device, $config),
+            cpal::SampleFormat::I32 => $owner.build::<i32>($device, $config),
+            cpal::SampleFormat::U8 => $owner.build::<u8>($device, $config),
+            cpal::SampleFormat::U16 => $owner.build::<u16>($device, $config),
+            cpal::SampleFormat::U24 => $owner.build::<cpal::U24>($device, $config),
+            cpal::SampleFormat::U32 => $owner.build::<u32>($device, $config),
+            cpal::SampleFormat::F32 => $owner.build::<f32>($device, $config),
+            cpal::SampleFormat::F64 => $owner.build::<f64>($device, $config),
+            other => {
+                let what = format!(concat!("samples of kind {} cannot be ", $done), other);
+                Err(cpal::Error::with_message(cpal::ErrorKind::UnsupportedConfig, what))
+            }
+        }
+    };
+}
+pub(super) use build_by_format;
+
 /// Which way sound goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "in or out")]
