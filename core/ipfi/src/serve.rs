@@ -11,7 +11,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-use ipfi_proto::{CallbackId, Code, Failure, IncomingId, Instant, Received, Started};
+use ipfi_proto::{Code, Failure, IncomingId, Instant, Received, Started};
 
 use crate::{
     scope::{self, Give},
@@ -104,8 +104,8 @@ impl Cancel {
 pub(crate) enum Callee {
     /// A procedure of the interface.
     Procedure(usize),
-    /// A callback of ours.
-    Callback(CallbackId),
+    /// A callback of ours, even if it was released right after the call.
+    Callback(Procedure),
     /// Nothing that could be called, and why.
     Nobody(Failure),
 }
@@ -165,15 +165,15 @@ fn run_one(shared: &Arc<Shared>, job: Job, reply: &mut Vec<u8>) -> Outcome {
     let Job { id, callee, payload, handles, deadline } = job;
     let procedure = match callee {
         Callee::Procedure(index) => shared.interface.serve(index).cloned(),
-        Callee::Callback(callback) => shared.lock().exported(callback),
+        Callee::Callback(procedure) => Some(procedure),
         Callee::Nobody(failure) => {
             shared.dispose(handles.into_iter(), failure.code);
             return Outcome::Failed(failure);
         }
     };
     let Some(procedure) = procedure else {
-        shared.dispose(handles.into_iter(), Code::NO_SUCH_CALLBACK);
-        return Outcome::Failed(Failure::new(Code::NO_SUCH_CALLBACK, Started::No));
+        shared.dispose(handles.into_iter(), Code::NO_SUCH_PROCEDURE);
+        return Outcome::Failed(Failure::new(Code::NO_SUCH_PROCEDURE, Started::No));
     };
     let Some(permit) = shared.interface.permit() else {
         shared.dispose(handles.into_iter(), Code::REFUSED);

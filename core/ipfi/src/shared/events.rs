@@ -65,7 +65,10 @@ impl State {
                 self.register(&handles);
                 let callee = match called {
                     Called::Procedure(number) => self.bound(number),
-                    Called::Callback(id) => Callee::Callback(id),
+                    Called::Callback(id) => match self.exported(id) {
+                        Some(procedure) => Callee::Callback(procedure),
+                        None => Callee::Nobody(Failure::new(Code::NO_SUCH_CALLBACK, Started::No)),
+                    },
                     Called::Named { name, fingerprint } => {
                         match shared.interface.find(&name, fingerprint) {
                             Ok(index) => Callee::Procedure(index),
