@@ -67,6 +67,17 @@ impl Codec {
         dispatch!(self, F => F::encode(value, out))
     }
 
+    /// The same arguments, as our codecs read them: whoever writes all arguments as an array writes
+    /// none as an empty one.
+    #[inline]
+    pub(crate) fn arguments(self, bytes: &[u8]) -> &[u8] {
+        match self {
+            #[cfg(feature = "msgpack")]
+            Self::MessagePack if bytes == [0x90] => &[0xc0],
+            _ => bytes,
+        }
+    }
+
     /// Reads a value that takes all of `bytes`.
     ///
     /// # Errors

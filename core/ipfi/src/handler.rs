@@ -129,7 +129,7 @@ pub struct With<T>(std::marker::PhantomData<T>);
 #[inline]
 fn arguments<A: DeserializeOwned>(call: &mut Incoming<'_>) -> Result<A, Served> {
     let handles = std::mem::take(&mut call.handles);
-    scope::decode(call.shared, call.payload, handles).map_err(|why| {
+    scope::decode_arguments(call.shared, call.payload, handles).map_err(|why| {
         Served::Failed(Failure::new(Code::BAD_ARGUMENTS, Started::No).with_text(why))
     })
 }

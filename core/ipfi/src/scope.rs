@@ -68,6 +68,19 @@ pub(crate) fn encode<T: Serialize + ?Sized>(
     Ok(given)
 }
 
+/// Reads arguments.
+#[inline]
+pub(crate) fn decode_arguments<'de, T: Deserialize<'de>>(
+    shared: &Arc<Shared>,
+    bytes: &'de [u8],
+    handles: Vec<Received>,
+) -> Result<T, String> {
+    match shared.codec() {
+        Ok(codec) => decode(shared, codec.arguments(bytes), handles),
+        Err(_) => decode(shared, bytes, handles),
+    }
+}
+
 /// Lends a vector, empty and with room, to write into.
 #[inline]
 pub(crate) fn with_buffer<R>(f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
