@@ -1,0 +1,11 @@
+//! Every peer is held to one list: see `README.md`.
+
+use std::process::ExitCode;
+
+use ipfi_peers::{Peer, harness};
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let rust = Peer::new(env!("CARGO_BIN_EXE_ipfi-peer-rust"));
+    harness(&Arguments::from_args(), &[("rust", rust)]).exit_code()
+}
