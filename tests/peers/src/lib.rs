@@ -1,7 +1,7 @@
 //! One list of checks for IPFI peers in any language: see `README.md`.
 //!
 //! A [`Peer`] is a command. [`list`] gives the checks, each of which starts the command as often as it
-//! likes; [`harness`] runs them as tests.
+//! likes; [`harness()`] runs them as tests.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "whatever else comes is a failed check")]
 

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         eprintln!("usage: ipfi-peers [--only TEXT] COMMAND [ARGUMENT...]");
         return ExitCode::from(2);
     };
-    let peer = rest.iter().fold(Peer::new(program), |peer, argument| peer.arg(argument));
+    let peer = rest.iter().fold(Peer::new(program), Peer::arg);
     let mut failed = 0;
     for check in list().iter().filter(|check| check.name().contains(&only)) {
         match check.run(&peer) {
