@@ -53,6 +53,8 @@ const MAX_HELD: usize = 1 << 20;
 const CHUNK: usize = 4096;
 /// How far ahead of the rate one piece may run.
 const PACE: Duration = Duration::from_millis(10);
+/// The bytes that the kernel holds for a terminal, which it sends without the program.
+const QUEUE: u32 = 4096;
 
 /// Harms the bytes that pass through a stream, in both directions.
 ///
@@ -111,6 +113,8 @@ struct Lane {
     burst: usize,
     start: Instant,
     free_at: Instant,
+    /// Bytes have waited for the rate to let them pass: the lane was not idle.
+    held_back: bool,
     count: u64,
     /// Its own, since both directions may wait at once.
     wake: Option<Pin<Box<Sleep>>>,
@@ -133,6 +137,7 @@ impl Lane {
             burst: faults.burst.max(1),
             start,
             free_at: start,
+            held_back: false,
             count: 0,
             wake: None,
         }
@@ -199,6 +204,7 @@ impl Lane {
             return Ok(wanted);
         }
         if self.free_at > now {
+            self.held_back = true;
             return Err(self.free_at);
         }
         let at_once = (PACE.as_secs_f64() * f64::from(rate)).max(1.0);
@@ -213,9 +219,13 @@ impl Lane {
     fn paced(&mut self, rate: u32, now: Instant, n: usize) {
         if rate > 0 {
             let n = u32::try_from(n).unwrap_or(u32::MAX);
-            // Timers fire late; up to one pace of lateness is made good, so that the rate holds.
-            let from = self.free_at.max(now.checked_sub(PACE).unwrap_or(now));
+            // Timers fire late, and busy machines come late to them. So that the rate holds, that is made
+            // good: of a lane with bytes to carry, for as long as a terminal's queue lasts.
+            let queue = Duration::from_secs(1) * QUEUE / rate;
+            let late = if self.held_back { queue.max(PACE) } else { PACE };
+            let from = self.free_at.max(now.checked_sub(late).unwrap_or(now));
             self.free_at = from + Duration::from_secs(1) * n / rate;
+            self.held_back &= self.free_at < now;
         }
     }
 }

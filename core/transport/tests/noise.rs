@@ -23,3 +23,23 @@ async fn both_directions_wait_at_once() {
     let took = start.elapsed();
     assert!((Duration::from_millis(1500)..Duration::from_millis(1800)).contains(&took), "{took:?}");
 }
+
+/// On a busy machine a program is late for every timer, and still the line carries its rate.
+#[tokio::test(start_paused = true)]
+async fn a_late_program_does_not_slow_the_line_down() {
+    let faults = Faults::from_pairs([("rate", "10000")]).unwrap();
+    let (here, there) = tokio::io::duplex(1 << 20);
+    let mut line = FaultInjector::new(boxed(here), faults);
+    let writing = tokio::spawn(async move {
+        line.write_all(&vec![7; 1 << 16]).await.unwrap();
+        line.flush().await.unwrap();
+    });
+    let start = Instant::now();
+    while !writing.is_finished() {
+        tokio::time::advance(Duration::from_millis(37)).await;
+        tokio::task::yield_now().await;
+    }
+    let took = start.elapsed();
+    assert!((Duration::from_millis(6500)..Duration::from_millis(6700)).contains(&took), "{took:?}");
+    drop(there);
+}
