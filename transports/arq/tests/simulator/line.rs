@@ -82,7 +82,16 @@ impl Line {
     }
 
     pub fn is_full(&self) -> bool {
-        self.queue.len() >= QUEUE
+        self.room() == 0
+    }
+
+    pub fn room(&self) -> usize {
+        QUEUE - self.queue.len()
+    }
+
+    /// Bytes for the system to send, no more than there is room for.
+    pub fn give(&mut self, bytes: &[u8]) {
+        self.queue.extend(bytes);
     }
 
     /// Puts bytes on the line; says when to come again.
