@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ipfi_arq::{Config, HalfDuplex, Instant, Link};
+use ipfi_arq::{Config, Greeting, HalfDuplex, Instant, Link};
 use libfuzzer_sys::fuzz_target;
 
 const US: u32 = 1;
@@ -74,6 +74,7 @@ fuzz_target!(|data: &[u8]| {
             1 | 2 => {
                 let prefix: &[u8] = if op & 3 == 1 { &session } else { b"ipfi-arq" };
                 let frame = sealed(prefix, body);
+                let _ = Greeting::parse(&frame);
                 link.receive(now, &if profile == 0 { framed(&frame) } else { frame });
             }
             _ => {

@@ -104,6 +104,10 @@ fuzz_target!(|data: &[u8]| {
         now = now + Duration::from_millis(50);
         sides.iter_mut().for_each(|side| side.link.handle_timeout(now));
         check(&sides);
+        let over = |side: &Side| side.saw_fin || matches!(side.link.state(), State::Failed(_));
+        if sides.iter().all(over) {
+            break;
+        }
     }
     for side in &sides {
         assert!(side.saw_fin || matches!(side.link.state(), State::Failed(_)), "{:?}", side.link);
