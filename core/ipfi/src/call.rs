@@ -11,10 +11,12 @@ use std::{
 };
 
 use ipfi_proto::{CallOptions, Code, Failure, Received, Started, Target};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 use crate::{
-    CallError, Priority, Value,
+    CallError, Inbound, Outbound, Priority, Value,
+    handler::Given,
+    raw::Came,
     scope::{self, Give},
     shape::{fingerprint, shape_of},
     shared::{Shared, Slot},
@@ -35,7 +37,7 @@ pub(crate) enum To<'a> {
 impl<'a> To<'a> {
     /// A procedure that takes `A` and gives `R`.
     #[inline]
-    pub(crate) fn typed<A: Value, R: DeserializeOwned>(name: &'a str) -> Self {
+    pub(crate) fn typed<A: Value, R: Deserialize<'static>>(name: &'a str) -> Self {
         let fingerprint: fn() -> u64 = || fingerprint(&shape_of::<A>(), &shape_of::<R>());
         // Different functions for different types, so that the type need not be 'static.
         Self::Name { name, key: fingerprint as usize, fingerprint }
@@ -70,22 +72,12 @@ impl Payload {
 type Decode<R> = fn(&Arc<Shared>, Vec<u8>, Vec<Received>) -> Result<R, String>;
 
 #[expect(clippy::needless_pass_by_value, reason = "others keep it")]
-fn decode_value<R: DeserializeOwned>(
+fn decode_value<R: Inbound>(
     shared: &Arc<Shared>,
     bytes: Vec<u8>,
     handles: Vec<Received>,
 ) -> Result<R, String> {
-    scope::decode(shared, &bytes, handles)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "others may fail")]
-fn decode_raw(
-    shared: &Arc<Shared>,
-    bytes: Vec<u8>,
-    handles: Vec<Received>,
-) -> Result<Vec<u8>, String> {
-    shared.dispose(handles.into_iter(), Code::DROPPED);
-    Ok(bytes)
+    R::read(Came { shared, payload: &bytes, handles })
 }
 
 /// A call that was not made yet. Await it, [`start`](Self::start) it, or [`wait`](Self::wait) for it.
@@ -126,12 +118,12 @@ impl<R> fmt::Debug for Call<'_, R> {
     }
 }
 
-impl<'a, R: DeserializeOwned> Call<'a, R> {
+impl<'a, R: Inbound> Call<'a, R> {
     #[inline]
-    pub(crate) fn new<A: Value>(shared: Arc<Shared>, to: To<'a>, args: &A) -> Self {
+    pub(crate) fn new<A: Outbound>(shared: Arc<Shared>, to: To<'a>, args: &A) -> Self {
         let inner = scope::with_buffer(|buffer| {
-            let given = shared.codec().and_then(|codec| scope::encode(codec, args, buffer));
-            let given = given.map_err(CallError::Encode)?;
+            let written = args.write(shared.codec_number(), buffer);
+            let Given(given) = written.map_err(CallError::Encode)?;
             let payload = Payload::new(buffer);
             let deadline = shared.about.deadline;
             let options = CallOptions { deadline, ..CallOptions::default() };
@@ -145,16 +137,6 @@ impl<'a, R: DeserializeOwned> Call<'a, R> {
         let text = "this callback is for the peer to call";
         let error = CallError::failed(Code::NO_SUCH_CALLBACK, Started::No, text);
         Self { inner: Err(error), decode: decode_value }
-    }
-}
-
-impl<'a> Call<'a, Vec<u8>> {
-    pub(crate) fn raw(shared: Arc<Shared>, name: &'a str, args: Vec<u8>) -> Self {
-        let options = CallOptions { deadline: shared.about.deadline, ..CallOptions::default() };
-        let payload = Payload::Heap(args);
-        let to = To::untyped(name);
-        let inner = Ok(Inner { shared, to, payload, given: Vec::new(), options });
-        Self { inner, decode: decode_raw }
     }
 }
 

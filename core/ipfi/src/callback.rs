@@ -2,19 +2,18 @@
 
 use std::{
     fmt,
+    future::Future,
     marker::PhantomData,
     sync::{Arc, Mutex},
 };
 
 use ipfi_proto::{Received, RemoteCallbackId, Target};
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, DeserializeOwned},
-    ser,
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::{
-    Call, Handler, Shape, Value,
+    Call, CallError, Context, Fault, Handler, Inbound, Outbound, Raw, Shape,
+    call::To,
+    raw::{self, same_codec},
     scope::{self, Give},
     serve::Procedure,
     shape::{Traced, shape_of},
@@ -25,7 +24,8 @@ use crate::{
 /// A function that the other side may call: it travels inside arguments, results and items.
 ///
 /// `A` is the tuple of its arguments, `R` its result. Whoever makes it with [`new`](Self::new) sends
-/// it once; whoever gets it may [`call`](Self::call) it until it is dropped or the wire ends.
+/// it once; whoever gets it may [`call`](Self::call) it until it is dropped or the wire ends, and may
+/// send it on, to the same peer or another: calls are then relayed.
 ///
 /// ```
 /// use ipfi::Callback;
@@ -41,19 +41,30 @@ pub struct Callback<A, R = ()> {
 
 enum Inner {
     Ours(Mutex<Option<Procedure>>),
-    Theirs {
-        shared: Arc<Shared>,
-        id: RemoteCallbackId,
-    },
+    Theirs(Arc<Theirs>),
     /// Of a type that was only asked for its shape.
     Nothing,
+}
+
+/// A callback of the peer; it is let go when nobody has it any more.
+struct Theirs {
+    shared: Arc<Shared>,
+    id: RemoteCallbackId,
+}
+
+impl Drop for Theirs {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.engine.release_callback(self.id);
+        self.shared.kick(state);
+    }
 }
 
 impl<A, R> fmt::Debug for Callback<A, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let side = match self.inner {
             Inner::Ours(_) => "ours",
-            Inner::Theirs { .. } => "theirs",
+            Inner::Theirs(_) => "theirs",
             Inner::Nothing => "nothing",
         };
         f.debug_tuple("Callback").field(&side).finish()
@@ -68,7 +79,7 @@ impl<A, R> Callback<A, R> {
     }
 }
 
-impl<A: Value, R: DeserializeOwned> Callback<A, R> {
+impl<A: Outbound, R: Inbound> Callback<A, R> {
     /// Calls the other side. Starts when it is awaited, started or waited for.
     ///
     /// A callback of ours cannot be called from here: that fails with
@@ -76,36 +87,73 @@ impl<A: Value, R: DeserializeOwned> Callback<A, R> {
     #[expect(clippy::needless_pass_by_value, reason = "callers write the arguments in place")]
     pub fn call(&self, args: A) -> Call<'_, R> {
         match &self.inner {
-            Inner::Theirs { shared, id } => {
-                Call::new(shared.clone(), crate::call::To::Target(Target::Callback(*id)), &args)
-            }
+            Inner::Theirs(theirs) => theirs.call(&args),
             Inner::Ours(_) | Inner::Nothing => Call::impossible(),
         }
     }
 }
 
-impl<A, R> Drop for Callback<A, R> {
-    fn drop(&mut self) {
-        if let Inner::Theirs { shared, id } = &self.inner {
-            let mut state = shared.lock();
-            state.engine.release_callback(*id);
-            shared.kick(state);
+impl Theirs {
+    fn call<A: Outbound, R: Inbound>(&self, args: &A) -> Call<'static, R> {
+        Call::new(self.shared.clone(), To::Target(Target::Callback(self.id)), args)
+    }
+}
+
+/// A callback of a peer goes on to somebody else: whoever calls it there, calls it here.
+fn relay(theirs: Arc<Theirs>) -> Procedure {
+    raw::procedure(move |context, args| {
+        let call = theirs.call::<Raw, Raw>(&args);
+        let call = match context.time_left() {
+            Some(left) => call.deadline(left),
+            None => call,
+        };
+        let call = call.start();
+        async move { call.await.map_err(CallError::into_failure) }
+    })
+}
+
+impl Callback<Raw, Raw> {
+    /// A callback of ours that takes and gives encoded values. Its future is dropped if the
+    /// caller gives up.
+    pub fn raw<F, Fut>(handler: F) -> Self
+    where
+        F: Fn(Context, Raw) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Raw, Fault>> + Send + 'static,
+    {
+        let inner = Inner::Ours(Mutex::new(Some(raw::faulty(handler))));
+        Self { inner, types: PhantomData }
+    }
+}
+
+impl<A, R> Callback<A, R> {
+    /// A callback that came from a peer.
+    pub(crate) fn theirs(shared: Arc<Shared>, id: RemoteCallbackId) -> Self {
+        Self { inner: Inner::Theirs(Arc::new(Theirs { shared, id })), types: PhantomData }
+    }
+
+    /// It goes away in a message, by a wire of this codec.
+    pub(crate) fn give(&self, codec: u8) -> Result<Give, String> {
+        match &self.inner {
+            Inner::Ours(procedure) => match lock(procedure).take() {
+                Some(procedure) => Ok(Give::Callback(procedure)),
+                None => Err("this callback was sent already".into()),
+            },
+            Inner::Theirs(theirs) => {
+                same_codec(&theirs.shared, codec, "callback")?;
+                Ok(Give::Callback(relay(theirs.clone())))
+            }
+            Inner::Nothing => Err("this is no callback".into()),
         }
     }
 }
 
 impl<A, R> Serialize for Callback<A, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if scope::giving().is_none() {
+        let Some(codec) = scope::giving() else {
             return Err(ser::Error::custom(scope::outside("callback")));
-        }
-        let Inner::Ours(procedure) = &self.inner else {
-            return Err(ser::Error::custom("a callback that came from a peer cannot be sent on"));
         };
-        let Some(procedure) = lock(procedure).take() else {
-            return Err(ser::Error::custom("this callback was sent already"));
-        };
-        serializer.serialize_u32(scope::give(Give::Callback(procedure)).unwrap_or(u32::MAX))
+        let give = self.give(codec.number()).map_err(ser::Error::custom)?;
+        serializer.serialize_u32(scope::give(give).unwrap_or(u32::MAX))
     }
 }
 
@@ -125,6 +173,6 @@ impl<'de, A: Deserialize<'static>, R: Deserialize<'static>> Deserialize<'de> for
         let Some((shared, id)) = taken else {
             return Err(de::Error::custom(scope::outside("callback")));
         };
-        Ok(Self { inner: Inner::Theirs { shared, id }, types: PhantomData })
+        Ok(Self::theirs(shared, id))
     }
 }

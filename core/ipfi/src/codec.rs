@@ -55,6 +55,19 @@ impl Codec {
         }
     }
 
+    /// The codec of a number in the handshake.
+    #[inline]
+    pub(crate) fn of(number: u8) -> Result<Self, String> {
+        match number {
+            #[cfg(feature = "bincode")]
+            1 => Ok(Self::Bincode),
+            #[cfg(feature = "msgpack")]
+            2 => Ok(Self::MessagePack),
+            0 => Err("the peer has not named its codec yet".into()),
+            other => Err(format!("codec {other} is not compiled in")),
+        }
+    }
+
     /// Appends a value.
     ///
     /// # Errors

@@ -58,6 +58,21 @@ impl CallError {
         }
     }
 
+    /// The same, told on to somebody else.
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Self::Failed(failure) => failure,
+            other => {
+                let code = match other.code() {
+                    // What is said of one wire would be wrong of another.
+                    Code::WIRE_LOST => Code::FAILED,
+                    code => code,
+                };
+                Failure::new(code, other.started()).with_text(other.to_string())
+            }
+        }
+    }
+
     pub(crate) fn failed(code: Code, started: Started, text: impl Into<String>) -> Self {
         Self::Failed(Failure::new(code, started).with_text(text))
     }

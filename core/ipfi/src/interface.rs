@@ -1,13 +1,14 @@
 //! The procedures that one side offers.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, future::Future, sync::Arc};
 
 use ipfi_proto::{Code, MAX_NAME};
 
 use crate::{
-    Handler,
+    Context, Fault, Handler, Raw, Shape,
     describe::{Description, ProcedureDescription},
     handler::Erased,
+    raw,
     serve::{Bound, Permit, Procedure},
     shape::{fingerprint, signature},
 };
@@ -66,6 +67,49 @@ impl Interface {
     #[must_use]
     pub fn blocking<M>(self, name: impl Into<String>, handler: impl Handler<M>) -> Self {
         self.insert(name.into(), handler.erase_blocking())
+    }
+
+    /// Offers a procedure that takes and gives encoded values, with the streams and callbacks beside
+    /// them. It matches any signature. Its future is dropped if the caller gives up.
+    ///
+    /// ```
+    /// # use ipfi::{Interface, Wire};
+    /// // Passes every call of "far" on to another wire, whatever it takes and gives.
+    /// fn proxy(to: Wire) -> Interface {
+    ///     Interface::new().raw("far", move |_, args| {
+    ///         let call = to.call_raw("far", args).start();
+    ///         async move { Ok(call.await?) }
+    ///     })
+    /// }
+    /// # let _ = proxy;
+    /// ```
+    #[must_use]
+    pub fn raw<F, Fut>(self, name: impl Into<String>, handler: F) -> Self
+    where
+        F: Fn(Context, Raw) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Raw, Fault>> + Send + 'static,
+    {
+        let mut this = self;
+        this.put(Entry {
+            name: name.into(),
+            signature: signature(&Shape::Any, &Shape::Any),
+            doc: String::new(),
+            fingerprint: 0,
+            serve: raw::faulty(handler),
+        });
+        this
+    }
+
+    /// Says what the procedure that was added last by [`raw`](Self::raw) takes and gives, as another
+    /// peer described it. If its fingerprint is not 0, callers are compared with it.
+    #[must_use]
+    pub fn described(mut self, like: &ProcedureDescription) -> Self {
+        if let Some(entry) = self.procedures.last_mut() {
+            entry.signature.clone_from(&like.signature);
+            entry.doc.clone_from(&like.doc);
+            entry.fingerprint = like.fingerprint;
+        }
+        self
     }
 
     /// Documents the procedure that was added last, for [`describe`](crate::Wire::describe).
@@ -142,7 +186,8 @@ impl Interface {
             return Err((Code::NO_SUCH_PROCEDURE, format!("{name:?}")));
         };
         match self.procedures.get(index) {
-            Some(entry) if fingerprint == 0 || entry.fingerprint == fingerprint => Ok(index),
+            Some(entry) if [0, entry.fingerprint].contains(&fingerprint) => Ok(index),
+            Some(entry) if entry.fingerprint == 0 => Ok(index),
             Some(entry) => {
                 let text = format!("{name:?} is {}", entry.signature);
                 Err((Code::SIGNATURE_MISMATCH, text))

@@ -47,6 +47,8 @@ pub mod manual;
 #[cfg(feature = "std")]
 mod options;
 #[cfg(feature = "std")]
+mod raw;
+#[cfg(feature = "std")]
 mod scope;
 #[cfg(feature = "std")]
 mod serve;
@@ -80,6 +82,7 @@ pub use self::{
     handler::{AsValue, Async, Erased, Given, Handler, OrFault, Place, Plain, Reply, With},
     interface::Interface,
     options::WireOptions,
+    raw::{Came, Inbound, Outbound, Raw, RawHandle},
     shape::Shape,
     stream::{Finish, Receiver, Recv, Send, Sender, channel},
     sync::wait,
@@ -95,5 +98,8 @@ pub use ipfi_proto::{Cause, Code, Limits, Priority, SharedBudget, Started};
 #[cfg(feature = "std")]
 #[doc(hidden)]
 pub mod hidden {
-    pub use crate::handler::{AsValue, Async, Erased, Given, OrFault, Place, Plain, With};
+    pub use crate::{
+        handler::{AsValue, Async, Erased, Given, OrFault, Place, Plain, With},
+        raw::Came,
+    };
 }

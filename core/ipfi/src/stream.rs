@@ -2,15 +2,15 @@
 
 mod outlet;
 mod receiver;
+mod relay;
 mod sender;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, OnceLock},
-    task::Waker,
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
 };
 
-use ipfi_proto::StreamId;
+use ipfi_proto::{Code, StreamId};
 
 pub(crate) use self::outlet::Outlet;
 pub use self::{
@@ -20,7 +20,7 @@ pub use self::{
 use crate::{
     scope::Attach,
     shared::{Shared, State},
-    sync::lock,
+    sync::{Waiters, lock},
 };
 
 /// Creates a stream of items, one half of which can be sent to the peer inside a call.
@@ -48,7 +48,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 enum Half {
     Here,
     Dropped,
-    /// In a message that may or may not have left.
+    /// In a message that may or may not have left, or at the peer.
     Sent,
     /// In a message that never left.
     Refused,
@@ -61,6 +61,8 @@ struct Chan<T> {
     outlet: Arc<Outlet>,
     /// From the peer, if it has the sender.
     inlet: OnceLock<(Arc<Shared>, StreamId)>,
+    /// Somebody else reads from there now.
+    moved: AtomicBool,
 }
 
 /// What has not left, or never will.
@@ -69,8 +71,10 @@ struct Queue<T> {
     capacity: usize,
     sender: Half,
     receiver: Half,
-    send_waker: Option<Waker>,
-    recv_waker: Option<Waker>,
+    /// The sender was not dropped in peace.
+    failed: Option<(Code, String)>,
+    senders: Waiters,
+    receivers: Waiters,
 }
 
 impl<T> Chan<T> {
@@ -81,11 +85,13 @@ impl<T> Chan<T> {
                 capacity: capacity.max(1),
                 sender: Half::Here,
                 receiver: Half::Here,
-                send_waker: None,
-                recv_waker: None,
+                failed: None,
+                senders: Waiters::default(),
+                receivers: Waiters::default(),
             }),
             outlet: Arc::default(),
             inlet: OnceLock::new(),
+            moved: AtomicBool::new(false),
         }
     }
 }
@@ -97,21 +103,17 @@ impl<T: std::marker::Send> Attach for Incoming<T> {
     fn attach(&self, shared: &Arc<Shared>, state: &mut State, id: StreamId) {
         state.add_stream(id, None);
         let _ = self.0.inlet.set((shared.clone(), id));
-        let waker = lock(&self.0.queue).recv_waker.take();
-        // Only ours are woken under the lock of the engine, and those only schedule.
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        let receivers = lock(&self.0.queue).receivers.take();
+        // Under the lock of the engine; wakers only schedule.
+        receivers.wake();
     }
 
     fn refuse(&self) {
         let mut queue = lock(&self.0.queue);
         queue.sender = Half::Refused;
-        let waker = queue.recv_waker.take();
+        let receivers = queue.receivers.take();
         drop(queue);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        receivers.wake();
     }
 }
 
@@ -123,19 +125,15 @@ impl<T: std::marker::Send> Attach for Outgoing<T> {
         state.add_stream(id, Some(self.0.outlet.clone()));
         self.0.outlet.attach(shared, id);
         state.mark_full(id, self.0.outlet.clone());
-        let waker = lock(&self.0.queue).send_waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        let senders = lock(&self.0.queue).senders.take();
+        senders.wake();
     }
 
     fn refuse(&self) {
         let mut queue = lock(&self.0.queue);
         queue.receiver = Half::Refused;
-        let waker = queue.send_waker.take();
+        let senders = queue.senders.take();
         drop(queue);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        senders.wake();
     }
 }

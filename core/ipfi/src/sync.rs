@@ -24,6 +24,53 @@ pub(crate) fn set_waker(place: &mut Option<Waker>, cx: &Context<'_>) {
     }
 }
 
+/// Those who wait for the same thing: mostly one.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    first: Option<Waker>,
+    others: Vec<Waker>,
+}
+
+impl Waiters {
+    /// Remembers one more, without cloning who is there already.
+    #[inline]
+    pub(crate) fn add(&mut self, cx: &Context<'_>) {
+        match &self.first {
+            None => self.first = Some(cx.waker().clone()),
+            Some(first) if first.will_wake(cx.waker()) => {}
+            Some(_) => self.add_other(cx.waker()),
+        }
+    }
+
+    #[cold]
+    fn add_other(&mut self, waker: &Waker) {
+        if !self.others.iter().any(|other| other.will_wake(waker)) {
+            self.others.push(waker.clone());
+        }
+    }
+
+    #[inline]
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    pub(crate) fn wake(self) {
+        for waker in self {
+            waker.wake();
+        }
+    }
+}
+
+impl IntoIterator for Waiters {
+    type Item = Waker;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<Waker>, std::vec::IntoIter<Waker>>;
+
+    #[inline]
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.others)
+    }
+}
+
 /// Blocks this thread until a future is ready. Needs no runtime.
 ///
 /// All handles work with it, whatever drives their wire; most have a `wait` of their own. Do not

@@ -6,7 +6,7 @@ use ipfi_proto::{Cause, Code, Stats};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Call, CallError, Value,
+    Call, CallError, Raw, Value,
     call::To,
     describe::{self, Answer, Description},
     serve::Flag,
@@ -99,10 +99,10 @@ impl Wire {
         call(self, name, &args)
     }
 
-    /// Calls a procedure with arguments that are encoded already, and gives the encoded result.
-    /// Signatures are not compared.
-    pub fn call_raw<'a>(&self, name: &'a str, args: Vec<u8>) -> Call<'a, Vec<u8>> {
-        Call::raw(self.shared.clone(), name, args)
+    /// Calls a procedure with arguments that are encoded already, and gives the encoded result:
+    /// both with the streams and callbacks beside them. Signatures are not compared.
+    pub fn call_raw<'a>(&self, name: &'a str, args: impl Into<Raw>) -> Call<'a, Raw> {
+        Call::new(self.shared.clone(), To::untyped(name), &args.into())
     }
 
     /// Calls a procedure without comparing signatures: for codecs that describe themselves, and

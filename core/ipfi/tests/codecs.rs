@@ -50,7 +50,7 @@ async fn message_pack_does_it_all() {
     // Maps, as other languages write structs; and what no codec of ours would write.
     let map = [0x92, 0x82, 0xa1, b'x', 1, 0xa5, b'l', b'a', b'b', b'e', b'l', 0xc0, 0x01];
     let moved = wire.call_raw("move", map.to_vec()).await.unwrap();
-    assert_eq!(moved.first(), Some(&0x82));
+    assert_eq!(moved.payload.first(), Some(&0x82));
     for bad in [&map[..5], &[&map[..], &[0]].concat(), &[0xdb, 0xff, 0xff, 0xff, 0xff]] {
         let error = wire.call_raw("move", bad.to_vec()).await.unwrap_err();
         assert_eq!(error.code(), Code::BAD_ARGUMENTS);

@@ -260,3 +260,77 @@ async fn what_never_left_says_so() {
     wire.ping().await.unwrap();
     assert_eq!((wire.stats().streams, wire.stats().exported_callbacks), (0, 0));
 }
+
+#[tokio::test]
+async fn many_tasks_send_on_one_stream() {
+    let (wire, _other) = Wire::pair(Interface::new(), server());
+    let (sender, receiver) = channel::<u32>(1);
+    let sender = Arc::new(sender);
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                for n in 0..5000 {
+                    sender.send(n).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    drop(sender);
+    // Those that wait before the receiver is with the peer, and those that wait for credit.
+    let sum = wire.call::<u64>("sum", (receiver,)).start();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(sum.await.unwrap(), 20 * 4999 * 2500);
+}
+
+#[tokio::test]
+async fn a_sender_that_fails_before_it_has_a_peer_is_no_end() {
+    let failed = StreamError::Ended { code: Code(300), text: "no".into() };
+    let (sender, mut receiver) = channel::<u32>(1);
+    sender.send(1).await.unwrap();
+    sender.fail(Code(300), "no");
+    assert_eq!(receiver.recv().await, Ok(Some(1)));
+    assert_eq!(receiver.recv().await, Err(failed));
+    let (sender, mut receiver) = channel::<u32>(1);
+    let panicked = std::thread::spawn(move || {
+        let _sender = sender;
+        panic!("oh dear");
+    });
+    panicked.join().unwrap_err();
+    let error = receiver.recv().await.unwrap_err();
+    assert!(matches!(error, StreamError::Ended { code: Code::PANICKED, .. }));
+    // It fails, and then the receiver goes away.
+    let server = Interface::new().procedure("hear", async |mut items: Receiver<u32>| {
+        loop {
+            match items.recv().await {
+                Ok(Some(_)) => {}
+                Ok(None) => break "end".to_owned(),
+                Err(error) => break error.to_string(),
+            }
+        }
+    });
+    let (wire, _other) = Wire::pair(Interface::new(), server);
+    let (sender, receiver) = channel::<u32>(1);
+    sender.fail(Code(300), "no");
+    let heard = wire.call::<String>("hear", (receiver,)).await.unwrap();
+    assert!(heard.ends_with("no"), "{heard}");
+}
+
+#[tokio::test]
+async fn a_sender_learns_that_nobody_receives() {
+    let (wire, other) = Wire::pair(Interface::new(), server());
+    let (sender, receiver) = channel::<u32>(1);
+    drop(receiver);
+    sender.closed().await;
+    let (sender, receiver) = channel::<u32>(1);
+    let sum = wire.call::<u64>("sum", (receiver,)).start();
+    drop(sum);
+    sender.closed().await;
+    let (sender, receiver) = channel::<u32>(1);
+    let _sum = wire.call::<u64>("sum", (receiver,)).start();
+    wire.ping().await.unwrap();
+    other.abort(Code(300), "enough");
+    sender.closed().await;
+}

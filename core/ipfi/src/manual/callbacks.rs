@@ -31,3 +31,7 @@
 //! The closure is dropped when the peer drops its `Callback`, or when the wire ends. To call anything
 //! else of the peer, a procedure takes a [`Context`](crate::Context) and uses its
 //! [`wire`](crate::Context::wire).
+//!
+//! A callback that came from one peer can be sent on, to another or back to the same: calls are then
+//! relayed, with their deadlines, errors and whatever is in their arguments. When the last one who
+//! has it lets go, so does the relay.

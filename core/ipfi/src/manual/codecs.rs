@@ -28,7 +28,7 @@
 //! ```
 //!
 //! Two things follow: arguments derive both `Serialize` and `Deserialize`, and what is already encoded
-//! goes by [`call_raw`](crate::Wire::call_raw). A `Vec<u8>` is a list of numbers for serde;
+//! goes as [`Raw`](crate::Raw). A `Vec<u8>` is a list of numbers for serde;
 //! [`Bytes`](crate::Bytes) are copied as a whole.
 //!
 //! # For other languages

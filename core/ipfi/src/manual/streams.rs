@@ -43,3 +43,8 @@
 //! Dropping the sender finishes the stream, dropping the receiver stops the sender. If a panic drops
 //! the sender, the receiver gets an error instead of the end. A stream may outlive the call that
 //! carried it; it ends with the wire.
+//!
+//! What came from one peer can be sent on, to another or back to the same: items are then relayed as
+//! they are, at the pace of the slowest. The codec of both wires must be the same. `Ok` of
+//! [`finish`](crate::Sender::finish) then says that the relay has taken every item; an end is told on
+//! as an end, an error and the loss of a wire as an error.

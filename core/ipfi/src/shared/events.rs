@@ -6,6 +6,7 @@ use ipfi_proto::{Called, Code, Event, Failure, Started};
 
 use super::{Shared, State};
 use crate::{
+    scope,
     serve::{Callee, Cancel, Job, Procedure},
     trace::event,
 };
@@ -51,9 +52,7 @@ impl State {
                 return;
             }
             for (id, outlet) in std::mem::take(&mut self.full) {
-                if let Some(waker) = outlet.drain(&mut self.engine, id) {
-                    batch.wakers.push(waker);
-                }
+                batch.wakers.extend(outlet.drain(&mut self.engine, id));
             }
         }
     }
@@ -132,7 +131,9 @@ impl State {
                     match slot.outlet.take() {
                         Some(outlet) => {
                             self.remove_stream(stream);
-                            batch.wakers.extend(outlet.end(code, None));
+                            let (waiters, left) = outlet.end(code, None);
+                            batch.wakers.extend(waiters);
+                            scope::discard(&mut self.engine, &left);
                         }
                         None => slot.stopped = Some(code),
                     }
@@ -144,7 +145,9 @@ impl State {
                 for slot in std::mem::take(&mut self.streams).into_iter().flatten() {
                     batch.wakers.extend(slot.waker);
                     if let Some(outlet) = slot.outlet {
-                        batch.wakers.extend(outlet.end(Code::WIRE_LOST, Some(&cause)));
+                        // What is left went with the wire.
+                        let (waiters, _) = outlet.end(Code::WIRE_LOST, Some(&cause));
+                        batch.wakers.extend(waiters);
                     }
                 }
                 batch.wakers.append(&mut self.close_wakers);

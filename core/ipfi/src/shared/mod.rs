@@ -105,14 +105,13 @@ impl Shared {
     /// The codec of this wire.
     #[inline]
     pub(crate) fn codec(&self) -> Result<Codec, String> {
-        match self.codec.load(Ordering::Relaxed) {
-            #[cfg(feature = "bincode")]
-            1 => Ok(Codec::Bincode),
-            #[cfg(feature = "msgpack")]
-            2 => Ok(Codec::MessagePack),
-            0 => Err("the peer has not named its codec yet".into()),
-            other => Err(format!("codec {other} is not compiled in")),
-        }
+        Codec::of(self.codec_number())
+    }
+
+    /// Its number, also if it is not compiled in; 0 as long as nobody named it.
+    #[inline]
+    pub(crate) fn codec_number(&self) -> u8 {
+        self.codec.load(Ordering::Relaxed)
     }
 
     fn set_codec(&self, codec: u8) {

@@ -3,12 +3,15 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, OnceLock},
-    task::Waker,
 };
 
 use ipfi_proto::{Cause, Code, Connection, Handle, SendError, StreamId};
 
-use crate::{StreamError, shared::Shared, sync::lock};
+use crate::{
+    StreamError,
+    shared::Shared,
+    sync::{Waiters, lock},
+};
 
 /// So many bytes may wait here, besides what waits in the engine.
 const ROOM: usize = 32 * 1024;
@@ -32,8 +35,10 @@ struct Queue {
     listed: bool,
     /// No more will come.
     finish: bool,
+    /// It ends with an error, once what is here is on its way.
+    fail: Option<(Code, String)>,
     over: Option<Over>,
-    waker: Option<Waker>,
+    waiters: Waiters,
     /// An empty vector to use again.
     spare: Vec<u8>,
 }
@@ -105,10 +110,10 @@ impl Outlet {
         &self,
         item: Vec<u8>,
         handles: Vec<Handle>,
-    ) -> Result<bool, StreamError> {
+    ) -> Result<bool, (StreamError, Vec<Handle>)> {
         let mut queue = lock(&self.queue);
         if let Some(Pushed::Over(error)) = queue.over() {
-            return Err(error);
+            return Err((error, handles));
         }
         queue.bytes += item.len();
         queue.entries.push_back(Entry::Large(item, handles));
@@ -134,14 +139,20 @@ impl Outlet {
             Some(Over::Received) => Some(Ok(())),
             Some(Over::Error(error)) => Some(Err(error.clone())),
             None => {
-                crate::sync::set_waker(&mut queue.waker, cx);
+                queue.waiters.add(cx);
                 None
             }
         }
     }
 
+    /// The same with an error at the end.
+    pub(super) fn fail(&self, code: Code, text: String) -> bool {
+        lock(&self.queue).fail = Some((code, text));
+        self.finish()
+    }
+
     /// Hands over as much as the engine takes; says whom to wake.
-    pub(crate) fn drain(&self, engine: &mut Connection, id: StreamId) -> Option<Waker> {
+    pub(crate) fn drain(&self, engine: &mut Connection, id: StreamId) -> Waiters {
         let mut queue = lock(&self.queue);
         let queue = &mut *queue;
         queue.listed = false;
@@ -160,7 +171,7 @@ impl Outlet {
                         Err(SendError::Blocked) => {
                             // The event that it goes on again lists it.
                             queue.listed = true;
-                            return (queue.bytes <= ROOM / 2).then(|| queue.waker.take()).flatten();
+                            return queue.waiters_if_room();
                         }
                         Err(_) => queue.bytes -= rest.len(),
                     }
@@ -176,7 +187,7 @@ impl Outlet {
                         Err((SendError::Blocked, same)) => {
                             *item = same;
                             queue.listed = true;
-                            return (queue.bytes <= ROOM / 2).then(|| queue.waker.take()).flatten();
+                            return queue.waiters_if_room();
                         }
                         Ok(()) | Err(_) => queue.bytes -= len,
                     }
@@ -184,14 +195,16 @@ impl Outlet {
                 }
             }
         }
-        if queue.finish {
-            engine.finish(id);
+        match queue.fail.take() {
+            Some((code, text)) => engine.reset(id, code, &text),
+            None if queue.finish => engine.finish(id),
+            None => {}
         }
-        queue.waker.take()
+        queue.waiters.take()
     }
 
-    /// The stream is over; says whom to wake.
-    pub(crate) fn end(&self, code: Code, lost: Option<&Cause>) -> Option<Waker> {
+    /// The stream is over; says whom to wake, and what goes with items that never will.
+    pub(crate) fn end(&self, code: Code, lost: Option<&Cause>) -> (Waiters, Vec<Handle>) {
         let mut queue = lock(&self.queue);
         if queue.over.is_none() {
             queue.over = Some(match lost {
@@ -200,9 +213,12 @@ impl Outlet {
                 None => Over::Error(StreamError::Ended { code, text: String::new() }),
             });
         }
-        queue.entries = VecDeque::new();
         queue.bytes = 0;
-        queue.waker.take()
+        let left = std::mem::take(&mut queue.entries).into_iter().flat_map(|entry| match entry {
+            Entry::Small(_) => Vec::new(),
+            Entry::Large(_, handles) => handles,
+        });
+        (queue.waiters.take(), left.collect())
     }
 }
 
@@ -216,6 +232,10 @@ impl Queue {
         })
     }
 
+    fn waiters_if_room(&mut self) -> Waiters {
+        if self.bytes <= ROOM / 2 { self.waiters.take() } else { Waiters::default() }
+    }
+
     #[inline]
     fn refuse(&mut self, cx: &std::task::Context<'_>) -> Option<Pushed> {
         if self.over.is_some() {
@@ -224,7 +244,7 @@ impl Queue {
         if self.bytes < ROOM {
             return None;
         }
-        crate::sync::set_waker(&mut self.waker, cx);
+        self.waiters.add(cx);
         Some(Pushed::Full)
     }
 }

@@ -4,20 +4,18 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
 
 use ipfi_proto::{Code, Direction, Items, Read, Received, StreamId};
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, DeserializeOwned},
-    ser,
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::{Chan, Half, Outgoing};
+use super::{Chan, Half, Outgoing, relay};
 use crate::{
-    Shape, StreamError,
+    Inbound, Outbound, Raw, Shape, StreamError,
+    handler::Given,
+    raw::{Came, same_codec},
     scope::{self, Give},
     shape::{Traced, shape_of},
     shared::Shared,
@@ -51,9 +49,16 @@ impl<T> Receiver<T> {
     pub(super) fn new(chan: Arc<Chan<T>>) -> Self {
         Self { chan, items: None, handles: Vec::new(), cost: 0, used: 0, over: None }
     }
+
+    /// A receiver that came from a peer.
+    pub(crate) fn theirs(shared: Arc<Shared>, id: StreamId) -> Self {
+        let chan = Arc::new(Chan::new(1));
+        let _ = chan.inlet.set((shared, id));
+        Self::new(chan)
+    }
 }
 
-impl<T: DeserializeOwned> Receiver<T> {
+impl<T: Inbound> Receiver<T> {
     /// The next item; `None` when the sender finished. An error means that items may be missing.
     pub fn recv(&mut self) -> Recv<'_, T> {
         Recv { receiver: self }
@@ -67,11 +72,11 @@ impl<T: DeserializeOwned> Receiver<T> {
                 let Some((shared, _)) = self.chan.inlet.get() else { return Poll::Pending };
                 self.used += item.len() + 1;
                 let handles = std::mem::take(&mut self.handles);
-                let value = scope::decode(shared, item, handles).map_err(StreamError::Decode);
+                let value = T::read(Came { shared, payload: item, handles });
                 if self.used >= PIECE {
                     self.give_back();
                 }
-                return Poll::Ready(value.map(Some));
+                return Poll::Ready(value.map(Some).map_err(StreamError::Decode));
             }
             if let Some(over) = &self.over {
                 return Poll::Ready(over.clone().map(|()| None));
@@ -101,6 +106,10 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// Gets items from the engine, or one from a sender that is still here.
     fn more(&mut self, cx: &Context<'_>) -> Poll<Option<T>> {
         let Some((shared, id)) = self.chan.inlet.get() else { return self.more_local(cx) };
+        if self.chan.moved.load(Ordering::Relaxed) {
+            self.over = Some(Err(StreamError::NotSent));
+            return Poll::Ready(None);
+        }
         if self.items.is_none() && self.cost == 0 {
             // What the sender sent before it left.
             if let Some(item) = lock(&self.chan.queue).items.pop_front() {
@@ -151,18 +160,22 @@ impl<T: DeserializeOwned> Receiver<T> {
     fn more_local(&mut self, cx: &Context<'_>) -> Poll<Option<T>> {
         let mut queue = lock(&self.chan.queue);
         if let Some(item) = queue.items.pop_front() {
-            let waker = queue.send_waker.take();
+            let senders = queue.senders.take();
             drop(queue);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            senders.wake();
             return Poll::Ready(Some(item));
         }
         match queue.sender {
-            Half::Dropped => self.over = Some(Ok(())),
+            Half::Dropped => {
+                let failed = queue.failed.take();
+                self.over = Some(match failed {
+                    Some((code, text)) => Err(StreamError::Ended { code, text }),
+                    None => Ok(()),
+                });
+            }
             Half::Refused => self.over = Some(Err(StreamError::NotSent)),
             Half::Here | Half::Sent if self.chan.inlet.get().is_none() => {
-                set_waker(&mut queue.recv_waker, cx);
+                queue.receivers.add(cx);
                 return Poll::Pending;
             }
             Half::Here | Half::Sent => {}
@@ -177,12 +190,11 @@ impl<T> Drop for Receiver<T> {
         if queue.receiver == Half::Here {
             queue.receiver = Half::Dropped;
         }
-        let waker = queue.send_waker.take();
+        let senders = queue.senders.take();
         drop(queue);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        senders.wake();
         if self.over.is_none()
+            && !self.chan.moved.load(Ordering::Relaxed)
             && let Some((shared, id)) = self.chan.inlet.get()
         {
             shared.dispose(std::mem::take(&mut self.handles).into_iter(), Code::DROPPED);
@@ -201,7 +213,7 @@ pub struct Recv<'a, T> {
     receiver: &'a mut Receiver<T>,
 }
 
-impl<T: DeserializeOwned> Recv<'_, T> {
+impl<T: Inbound> Recv<'_, T> {
     /// Blocks this thread until there is an item or the end.
     ///
     /// # Errors
@@ -212,7 +224,7 @@ impl<T: DeserializeOwned> Recv<'_, T> {
     }
 }
 
-impl<T: DeserializeOwned> Future for Recv<'_, T> {
+impl<T: Inbound> Future for Recv<'_, T> {
     type Output = Result<Option<T>, StreamError>;
 
     #[inline]
@@ -221,67 +233,86 @@ impl<T: DeserializeOwned> Future for Recv<'_, T> {
     }
 }
 
-impl<T: Serialize + Send + 'static> Serialize for Receiver<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Some(codec) = scope::giving() else {
-            return Err(ser::Error::custom(scope::outside("receiver")));
-        };
-        if self.chan.inlet.get().is_some() {
-            return Err(ser::Error::custom("a receiver that came from a peer cannot be sent on"));
-        }
+impl<T: Outbound + Send + 'static> Receiver<T> {
+    /// This half goes away in a message, by a wire of this codec.
+    pub(crate) fn give(&self, codec: u8) -> Result<Give, String> {
         let mut queue = lock(&self.chan.queue);
-        if queue.receiver != Half::Here || queue.sender == Half::Sent {
-            return Err(ser::Error::custom("this stream was sent already"));
+        let inlet = self.chan.inlet.get();
+        let sent = queue.receiver != Half::Here || self.chan.moved.load(Ordering::Relaxed);
+        if sent || (queue.sender == Half::Sent && inlet.is_none()) {
+            return Err("this stream was sent already".into());
+        }
+        if let Some((shared, _)) = inlet {
+            same_codec(shared, codec, "receiver")?;
         }
         queue.receiver = Half::Sent;
         let early = std::mem::take(&mut queue.items);
         let finished = queue.sender == Half::Dropped;
+        let failed = queue.failed.take();
         drop(queue);
         // What was sent before it had anywhere to go.
+        let mut items = Vec::with_capacity(early.len());
         for item in early {
             let mut bytes = Vec::new();
-            let given = scope::aside(|| scope::encode(codec, &item, &mut bytes));
-            match given {
-                Ok(given) if given.is_empty() => {
-                    let _ = self.chan.outlet.push_large(bytes, Vec::new());
-                }
-                Ok(given) => {
-                    scope::refuse(given);
-                    return Err(ser::Error::custom(
-                        "items with streams or callbacks in them can be sent only once the \
-                         receiver is with the peer",
-                    ));
-                }
-                Err(why) => return Err(ser::Error::custom(why)),
+            let Given(given) = scope::aside(|| item.write(codec, &mut bytes))?;
+            if !given.is_empty() {
+                scope::refuse(given);
+                return Err("items with streams or callbacks in them can be sent only once the \
+                            receiver is with the peer"
+                    .into());
             }
+            items.push(bytes);
         }
-        if finished {
-            self.chan.outlet.finish();
+        if let Some((shared, id)) = inlet {
+            self.chan.moved.store(true, Ordering::Relaxed);
+            let mut rest = Receiver::<Raw>::theirs(shared.clone(), *id);
+            rest.items.clone_from(&self.items);
+            rest.over.clone_from(&self.over);
+            (rest.cost, rest.used) = (self.cost, self.used);
+            lock(&rest.chan.queue).items.extend(items.into_iter().map(Raw::new));
+            return Ok(relay::receiver(shared, rest));
         }
-        let half = Arc::new(Outgoing(self.chan.clone()));
-        let place = scope::give(Give::Stream(half, Direction::Outgoing));
-        serializer.serialize_u32(place.unwrap_or(u32::MAX))
+        for bytes in items {
+            let _ = self.chan.outlet.push_large(bytes, Vec::new());
+        }
+        match failed {
+            Some((code, text)) => {
+                self.chan.outlet.fail(code, text);
+            }
+            None if finished => {
+                self.chan.outlet.finish();
+            }
+            None => {}
+        }
+        Ok(Give::Stream(Arc::new(Outgoing(self.chan.clone())), Direction::Outgoing))
+    }
+}
+
+impl<T: Outbound + Send + 'static> Serialize for Receiver<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(codec) = scope::giving() else {
+            return Err(ser::Error::custom(scope::outside("receiver")));
+        };
+        let give = self.give(codec.number()).map_err(ser::Error::custom)?;
+        serializer.serialize_u32(scope::give(give).unwrap_or(u32::MAX))
     }
 }
 
 impl<'de, T: Deserialize<'static>> Deserialize<'de> for Receiver<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let chan = Arc::new(Chan::new(1));
         if Traced::is_active() {
             Traced::handle(Shape::Receiver(Box::new(shape_of::<T>())));
             u32::deserialize(deserializer)?;
-            return Ok(Self::new(chan));
+            return Ok(Self::new(Arc::new(Chan::new(1))));
         }
         let place = u32::deserialize(deserializer)?;
-        let taken: Option<(Arc<Shared>, StreamId)> =
-            scope::take(place, |received| match received {
-                Received::Receiver(id) => Some(id),
-                _ => None,
-            });
-        let Some(wire) = taken else {
+        let taken = scope::take(place, |received| match received {
+            Received::Receiver(id) => Some(id),
+            _ => None,
+        });
+        let Some((shared, id)) = taken else {
             return Err(de::Error::custom(scope::outside("receiver")));
         };
-        let _ = chan.inlet.set(wire);
-        Ok(Self::new(chan))
+        Ok(Self::theirs(shared, id))
     }
 }

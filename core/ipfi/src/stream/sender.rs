@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -13,14 +13,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::{
     Chan, Half, Incoming,
-    outlet::{LARGE, Pushed},
+    outlet::{LARGE, Outlet, Pushed},
+    relay,
 };
 use crate::{
-    Shape, StreamError,
+    Outbound, Shape, StreamError,
+    handler::Given,
+    raw::same_codec,
     scope::{self, Give},
     shape::{Traced, shape_of},
     shared::Shared,
-    sync::{lock, set_waker},
+    sync::lock,
 };
 
 /// The sending half of a stream of items.
@@ -44,23 +47,59 @@ impl<T> Sender<T> {
         Self { chan }
     }
 
+    /// A sender that came from a peer.
+    pub(crate) fn theirs(shared: &Arc<Shared>, id: StreamId) -> Self {
+        let chan = Arc::new(Chan::new(1));
+        chan.outlet.attach(shared, id);
+        let mut state = shared.lock();
+        let stopped = state.claim(id, &chan.outlet);
+        let closed = state.closed.clone();
+        drop(state);
+        if let Some(code) = stopped {
+            chan.outlet.end(code, closed.as_ref());
+        }
+        Self { chan }
+    }
+
+    /// Sends where another one did.
+    pub(super) fn onto(outlet: Arc<Outlet>) -> Self {
+        Self { chan: Arc::new(Chan { outlet, ..Chan::new(1) }) }
+    }
+
     /// Ends the stream with an error: the receiver gets it instead of what was not sent yet.
     pub fn fail(self, code: Code, text: &str) {
-        if let Some((shared, id)) = self.chan.outlet.wire() {
-            let mut state = shared.lock();
-            state.engine.reset(*id, if code == Code::OK { Code::FAILED } else { code }, text);
-            shared.kick(state);
+        let code = if code == Code::OK { Code::FAILED } else { code };
+        end(&self.chan, Some((code, text.to_owned())));
+    }
+
+    /// Waits until nobody receives any more: the receiver was dropped, or the wire ended.
+    pub async fn closed(&self) {
+        poll_fn(|cx| self.poll_closed(cx)).await;
+    }
+
+    pub(super) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
+        let chan = &self.chan;
+        if chan.outlet.wire().is_none() {
+            let mut queue = lock(&chan.queue);
+            if matches!(queue.receiver, Half::Dropped | Half::Refused) {
+                return Poll::Ready(());
+            }
+            if chan.outlet.wire().is_none() {
+                queue.senders.add(cx);
+                return Poll::Pending;
+            }
         }
+        if chan.outlet.finished(cx).is_some() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Finishes the stream and waits until the receiver has taken everything.
     pub fn finish(self) -> Finish<T> {
-        end(&self.chan, false);
+        end(&self.chan, None);
         Finish { sender: self }
     }
 }
 
-impl<T: Serialize> Sender<T> {
+impl<T: Outbound> Sender<T> {
     /// Sends an item, as soon as there is credit. `Ok` means that it is on its way; only
     /// [`finish`](Self::finish) says that everything was received.
     pub fn send(&self, item: T) -> Send<'_, T> {
@@ -78,13 +117,9 @@ impl<T: Serialize> Sender<T> {
         let Some((shared, id)) = self.chan.outlet.wire() else {
             return Poll::Pending;
         };
-        let codec = match shared.codec() {
-            Ok(codec) => codec,
-            Err(why) => return Poll::Ready(Err(StreamError::Encode(why))),
-        };
         scope::with_buffer(|buffer| {
-            let given = match scope::encode(codec, item, buffer) {
-                Ok(given) => given,
+            let given = match item.write(shared.codec_number(), buffer) {
+                Ok(Given(given)) => given,
                 Err(why) => return Poll::Ready(Err(StreamError::Encode(why))),
             };
             if buffer.len() > LARGE || !given.is_empty() {
@@ -154,7 +189,11 @@ fn push_large<T>(
             return Err(StreamError::Handles(error));
         }
     };
-    let first = chan.outlet.push_large(bytes, handles)?;
+    let pushed = chan.outlet.push_large(bytes, handles);
+    let first = pushed.map_err(|(error, handles)| {
+        scope::discard(&mut state.engine, &handles);
+        error
+    })?;
     if first {
         state.mark_full(id, chan.outlet.clone());
         shared.kick(state);
@@ -173,21 +212,20 @@ fn list<T>(chan: &Chan<T>, shared: &Arc<Shared>, id: StreamId) {
 }
 
 /// The sender is gone, or says so.
-fn end<T>(chan: &Chan<T>, panicking: bool) {
+fn end<T>(chan: &Chan<T>, failed: Option<(Code, String)>) {
     let mut queue = lock(&chan.queue);
     if queue.sender != Half::Here {
         return;
     }
     queue.sender = Half::Dropped;
-    let waker = queue.recv_waker.take();
+    queue.failed.clone_from(&failed);
+    let receivers = queue.receivers.take();
     drop(queue);
-    if let Some(waker) = waker {
-        waker.wake();
-    }
+    receivers.wake();
     let Some((shared, id)) = chan.outlet.wire() else { return };
-    if panicking {
+    if let Some((code, text)) = failed {
         let mut state = shared.lock();
-        state.engine.reset(*id, Code::PANICKED, "");
+        state.engine.reset(*id, code, &text);
         shared.kick(state);
     } else if chan.outlet.finish() {
         list(chan, shared, *id);
@@ -196,7 +234,7 @@ fn end<T>(chan: &Chan<T>, panicking: bool) {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        end(&self.chan, std::thread::panicking());
+        end(&self.chan, std::thread::panicking().then(|| (Code::PANICKED, String::new())));
     }
 }
 
@@ -216,7 +254,7 @@ impl<T> fmt::Debug for Send<'_, T> {
 
 impl<T> Unpin for Send<'_, T> {}
 
-impl<T: Serialize> Send<'_, T> {
+impl<T: Outbound> Send<'_, T> {
     /// Blocks this thread until the item is on its way.
     ///
     /// # Errors
@@ -227,7 +265,7 @@ impl<T: Serialize> Send<'_, T> {
     }
 }
 
-impl<T: Serialize> Future for Send<'_, T> {
+impl<T: Outbound> Future for Send<'_, T> {
     type Output = Result<(), StreamError>;
 
     #[inline]
@@ -242,11 +280,9 @@ impl<T: Serialize> Future for Send<'_, T> {
             match queue.receiver {
                 Half::Here if queue.items.len() < queue.capacity => {
                     queue.items.push_back(item);
-                    let waker = queue.recv_waker.take();
+                    let receivers = queue.receivers.take();
                     drop(queue);
-                    if let Some(waker) = waker {
-                        waker.wake();
-                    }
+                    receivers.wake();
                     return Poll::Ready(Ok(()));
                 }
                 Half::Refused => return Poll::Ready(Err(StreamError::NotSent)),
@@ -256,7 +292,7 @@ impl<T: Serialize> Future for Send<'_, T> {
                 }
                 // It may have got its wire while we looked.
                 Half::Here | Half::Sent if chan.outlet.wire().is_none() => {
-                    set_waker(&mut queue.send_waker, cx);
+                    queue.senders.add(cx);
                     drop(queue);
                     self.item = Some(item);
                     return Poll::Pending;
@@ -301,7 +337,7 @@ impl<T> Future for Finish<T> {
                 Half::Here | Half::Dropped if queue.items.is_empty() => Poll::Ready(Ok(())),
                 Half::Refused | Half::Dropped => Poll::Ready(Err(StreamError::NotSent)),
                 Half::Here | Half::Sent => {
-                    set_waker(&mut queue.send_waker, cx);
+                    queue.senders.add(cx);
                     Poll::Pending
                 }
             };
@@ -310,33 +346,42 @@ impl<T> Future for Finish<T> {
     }
 }
 
-impl<T: std::marker::Send + 'static> Serialize for Sender<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if scope::giving().is_none() {
-            return Err(ser::Error::custom(scope::outside("sender")));
-        }
-        if self.chan.outlet.wire().is_some() {
-            return Err(ser::Error::custom("a sender that came from a peer cannot be sent on"));
-        }
+impl<T: std::marker::Send + 'static> Sender<T> {
+    /// This half goes away in a message, by a wire of this codec.
+    pub(crate) fn give(&self, codec: u8) -> Result<Give, String> {
         let mut queue = lock(&self.chan.queue);
-        if queue.sender != Half::Here || queue.receiver == Half::Sent {
-            return Err(ser::Error::custom("this stream was sent already"));
+        let wire = self.chan.outlet.wire();
+        if queue.sender != Half::Here || (queue.receiver == Half::Sent && wire.is_none()) {
+            return Err("this stream was sent already".into());
+        }
+        if let Some((shared, _)) = wire {
+            same_codec(shared, codec, "sender")?;
         }
         queue.sender = Half::Sent;
         drop(queue);
-        let half = Arc::new(Incoming(self.chan.clone()));
-        let place = scope::give(Give::Stream(half, Direction::Incoming));
-        serializer.serialize_u32(place.unwrap_or(u32::MAX))
+        Ok(match wire {
+            Some((shared, _)) => relay::sender(shared, self.chan.outlet.clone()),
+            None => Give::Stream(Arc::new(Incoming(self.chan.clone())), Direction::Incoming),
+        })
+    }
+}
+
+impl<T: std::marker::Send + 'static> Serialize for Sender<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(codec) = scope::giving() else {
+            return Err(ser::Error::custom(scope::outside("sender")));
+        };
+        let give = self.give(codec.number()).map_err(ser::Error::custom)?;
+        serializer.serialize_u32(scope::give(give).unwrap_or(u32::MAX))
     }
 }
 
 impl<'de, T: Deserialize<'static>> Deserialize<'de> for Sender<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let chan = Arc::new(Chan::new(1));
         if Traced::is_active() {
             Traced::handle(Shape::Sender(Box::new(shape_of::<T>())));
             u32::deserialize(deserializer)?;
-            return Ok(Self { chan });
+            return Ok(Self { chan: Arc::new(Chan::new(1)) });
         }
         let place = u32::deserialize(deserializer)?;
         let taken = scope::take(place, |received| match received {
@@ -346,14 +391,6 @@ impl<'de, T: Deserialize<'static>> Deserialize<'de> for Sender<T> {
         let Some((shared, id)) = taken else {
             return Err(de::Error::custom(scope::outside("sender")));
         };
-        chan.outlet.attach(&shared, id);
-        let mut state = shared.lock();
-        let stopped = state.claim(id, &chan.outlet);
-        let closed = state.closed.clone();
-        drop(state);
-        if let Some(code) = stopped {
-            chan.outlet.end(code, closed.as_ref());
-        }
-        Ok(Self { chan })
+        Ok(Self::theirs(&shared, id))
     }
 }
