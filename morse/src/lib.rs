@@ -14,6 +14,8 @@
 //! | [`decoder`] | sound to text, blind to tone and speed: a whole recording, or live |
 //! | [`channel`] | a simulated air: noise, fading, echoes, other stations |
 //! | [`resample`] | sample-rate conversion by any ratio |
+//! | [`packing`] | bytes as letters and digits |
+//! | [`modem`] | packets of bytes to sound, and back |
 //! | [`noise`] | seeded randomness |
 //! | `audio` | the sound card, with the feature `audio` |
 //! | [`wav`] | WAV files, streaming, however broken |
@@ -40,7 +42,9 @@ pub mod channel;
 pub mod decoder;
 mod detector;
 pub mod keyer;
+pub mod modem;
 pub mod noise;
+pub mod packing;
 pub mod resample;
 pub mod synth;
 pub mod text;

@@ -1,0 +1,364 @@
+//! Sound to packets.
+
+use std::collections::VecDeque;
+
+use super::mode::{Mode, RATE};
+use super::preamble::{Preamble, Sweep};
+use super::reception::{Ended, Progress, Reception};
+use super::search::{Found, HOP, Search};
+use super::{Config, ConfigError, Plain};
+use crate::resample::Resampler;
+
+/// Packets that may be arriving at the same time, most of which will turn out to be none.
+const MOST_RECEPTIONS: usize = 6;
+/// Events that are kept for a caller who does not ask; letters are dropped first.
+const MOST_EVENTS: usize = 1024;
+/// Sound is taken in pieces of this size, so that what is kept of it is bounded.
+const PIECE: usize = 4096;
+
+/// What a [`Demodulator`] has heard.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Something is on the air, be it a packet or not; or nothing any more.
+    Carrier(bool),
+    /// A packet has begun.
+    Begin {
+        /// Its mode.
+        mode: Mode,
+        /// Its bytes.
+        length: usize,
+        /// How long it takes from here on, seconds.
+        seconds: f64,
+    },
+    /// Letters that were read, most likely: those of one stream during one block.
+    Letters {
+        /// The mode of the packet.
+        mode: Mode,
+        /// The stream.
+        stream: usize,
+        /// `A` to `Z` and `0` to `9`.
+        text: String,
+    },
+    /// A packet has arrived whole.
+    Packet(Packet),
+    /// A packet had too many errors.
+    BadPacket {
+        /// Its mode.
+        mode: Mode,
+        /// As [`Packet::snr_db`].
+        snr_db: f32,
+    },
+}
+
+/// A packet that has arrived whole.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Packet {
+    /// What was sent.
+    pub bytes: Vec<u8>,
+    /// How it was sent.
+    pub mode: Mode,
+    /// How its sender wants to be answered.
+    pub wish: Option<Mode>,
+    /// The two bits of its sender.
+    pub tag: u8,
+    /// Power of the signal over that of noise and echoes in 2500 Hz, dB.
+    pub snr_db: f32,
+    /// By how much a dot stood out more than the mode needs, dB.
+    pub margin_db: f32,
+    /// Bytes that were wrong and were corrected.
+    pub corrected: usize,
+    /// How much of what could be corrected was needed, percent.
+    pub strain: usize,
+    /// By how many parts in a million the sender's clock seemed slow.
+    pub ppm: f64,
+}
+
+/// A dot has to have so much more energy than the noise's density for about one letter in a
+/// hundred to be misread, dB.
+pub(crate) const NEEDED_DB: f32 = 12.0;
+
+/// Makes packets of sound, in whatever mode they come.
+///
+/// See [`Modulator`](super::Modulator) for an example. Memory is bounded: about a megabyte, and the
+/// powers of up to six packets.
+#[derive(Debug)]
+pub struct Demodulator {
+    plain: Plain,
+    resampler: Option<Resampler>,
+    resampled: Vec<f32>,
+    filter: HighPass,
+    /// Sound that is still needed, and the number of its first sample.
+    sound: Vec<f32>,
+    base: u64,
+    search: Search,
+    /// The first sample of the next window to be searched.
+    window: u64,
+    found: Vec<Found>,
+    receptions: Vec<Reception>,
+    ear: Ear,
+    carrier: bool,
+    events: VecDeque<Event>,
+}
+
+impl Demodulator {
+    /// A demodulator of sound at the rate that `config` says.
+    pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        let resampler =
+            (config.rate != RATE).then(|| Resampler::new(f64::from(config.rate), f64::from(RATE)));
+        Ok(Self {
+            plain: config.plain,
+            resampler,
+            resampled: Vec::new(),
+            filter: HighPass::default(),
+            // The first window ends soon after the first sample.
+            sound: vec![0.0; Search::WINDOW - HOP],
+            base: 0,
+            search: Search::new(),
+            window: 0,
+            found: Vec::new(),
+            receptions: Vec::new(),
+            ear: Ear::default(),
+            carrier: false,
+            events: VecDeque::new(),
+        })
+    }
+
+    /// Takes sound, in blocks of any length.
+    pub fn receive(&mut self, samples: &[f32]) {
+        for piece in samples.chunks(PIECE) {
+            match &mut self.resampler {
+                Some(resampler) => {
+                    let mut sound = std::mem::take(&mut self.resampled);
+                    resampler.process(piece, &mut sound);
+                    self.take(&sound);
+                    sound.clear();
+                    self.resampled = sound;
+                }
+                None => self.take(piece),
+            }
+        }
+    }
+
+    /// What was heard, oldest first.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Forgets all packets that are arriving: what comes next has nothing to do with what came
+    /// before, as after a station's own packet.
+    pub fn reset(&mut self) {
+        self.receptions.clear();
+        self.window = self.base + self.sound.len() as u64;
+        self.base = self.window;
+        self.sound.clear();
+        self.ear.quiet();
+        self.listen();
+    }
+
+    fn take(&mut self, samples: &[f32]) {
+        for &sample in samples {
+            // A device may give anything.
+            let sample = if sample.is_finite() { sample.clamp(-8.0, 8.0) } else { 0.0 };
+            let sample = self.filter.next(sample);
+            self.ear.hear(sample);
+            self.sound.push(sample);
+        }
+        self.look();
+        self.advance();
+        self.listen();
+        let needed = self.receptions.iter().map(Reception::needs).min();
+        let needed = needed.map_or(self.window, |needed| needed.min(self.window));
+        let spent = (needed.saturating_sub(self.base) as usize).min(self.sound.len());
+        self.sound.drain(..spent);
+        self.base += spent as u64;
+    }
+
+    fn look(&mut self) {
+        loop {
+            let from = (self.window - self.base) as usize;
+            let Some(window) = self.sound.get(from..from + Search::WINDOW) else { return };
+            let mut found = std::mem::take(&mut self.found);
+            self.search.look(window, &mut found);
+            for sweep in found.drain(..) {
+                self.begin(sweep);
+            }
+            self.found = found;
+            self.window += HOP as u64;
+        }
+    }
+
+    fn begin(&mut self, found: Found) {
+        let shape = found.mode.shape(&self.plain);
+        if Sweep::of(found.mode).is_none() {
+            return;
+        }
+        let start = self.window + found.start as u64;
+        let start = (start + Preamble::of(&shape).samples() as u64) as f64;
+        let near = |reception: &Reception| reception.is_near(&shape, start);
+        if let Some(known) = self.receptions.iter().position(near) {
+            if self.receptions[known].has_header() || self.receptions[known].clarity >= found.share
+            {
+                return;
+            }
+            self.receptions.swap_remove(known);
+        }
+        if self.receptions.len() == MOST_RECEPTIONS {
+            let least = self.receptions.iter().enumerate().filter(|(_, r)| !r.has_header());
+            let least = least.min_by(|(_, a), (_, b)| a.clarity.total_cmp(&b.clarity));
+            match least {
+                Some((index, known)) if known.clarity < found.share => {
+                    self.receptions.swap_remove(index);
+                }
+                _ => return,
+            }
+        }
+        self.receptions.push(Reception::new(shape, start, found.share));
+    }
+
+    fn advance(&mut self) {
+        let mut index = 0;
+        while let Some(reception) = self.receptions.get_mut(index) {
+            let mode = reception.mode();
+            match reception.advance(&self.sound, self.base) {
+                Progress::Waiting => index += 1,
+                Progress::Nothing => {
+                    self.receptions.swap_remove(index);
+                }
+                Progress::Begun(header) => {
+                    let seconds = reception.seconds();
+                    self.note(Event::Begin { mode, length: header.length, seconds });
+                }
+                Progress::Letters(streams) => {
+                    let ended = reception.finish();
+                    for (stream, text) in streams.into_iter().enumerate() {
+                        self.note(Event::Letters { mode, stream, text });
+                    }
+                    if let Some(ended) = ended {
+                        self.receptions.swap_remove(index);
+                        self.end(mode, *ended);
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, mode: Mode, ended: Ended) {
+        let snr_db = 10.0 * ended.snr.log10();
+        match ended.decoded {
+            Some(decoded) => self.note(Event::Packet(Packet {
+                bytes: decoded.bytes,
+                mode,
+                wish: ended.header.wish,
+                tag: ended.header.tag,
+                snr_db,
+                margin_db: 10.0 * ended.dot_ratio.log10() - NEEDED_DB,
+                corrected: decoded.corrected,
+                strain: decoded.strain,
+                ppm: ended.ppm,
+            })),
+            None => self.note(Event::BadPacket { mode, snr_db }),
+        }
+    }
+
+    fn listen(&mut self) {
+        let busy = self.ear.is_busy() || !self.receptions.is_empty();
+        if busy != self.carrier {
+            self.carrier = busy;
+            self.note(Event::Carrier(busy));
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        if self.events.len() >= MOST_EVENTS {
+            let is_letters = |event: &Event| matches!(event, Event::Letters { .. });
+            let droppable = self.events.iter().position(is_letters).unwrap_or(0);
+            self.events.remove(droppable);
+        }
+        self.events.push_back(event);
+    }
+}
+
+/// Takes out what is below all tones: an offset, and the hum of mains. Two poles at 150 Hz
+/// (R. Bristow-Johnson, "Audio EQ Cookbook", with Q = 1/√2).
+#[derive(Debug, Default)]
+struct HighPass {
+    before: [f64; 2],
+    after: [f64; 2],
+}
+
+impl HighPass {
+    fn next(&mut self, sample: f32) -> f32 {
+        const W: f64 = std::f64::consts::TAU * 150.0 / RATE as f64;
+        let (sin, cos) = (W, 1.0 - W * W / 2.0); // within 1e-6 of them
+        let alpha = sin * std::f64::consts::FRAC_1_SQRT_2;
+        let x = f64::from(sample);
+        let forward = 0.5 * (1.0 + cos) * (x - 2.0 * self.before[0] + self.before[1]);
+        let back = -2.0 * cos * self.after[0] + (1.0 - alpha) * self.after[1];
+        let y = (forward - back) / (1.0 + alpha);
+        // What is too small to be anything would be slow to compute with.
+        let y = if y.abs() < 1e-20 { 0.0 } else { y };
+        self.before = [x, self.before[0]];
+        self.after = [y, self.after[0]];
+        y as f32
+    }
+}
+
+/// Hears that something is on the air, without knowing what: power well above what is usual.
+#[derive(Debug)]
+struct Ear {
+    sum: f32,
+    count: usize,
+    floor: f32,
+    /// Pieces for which it still counts as busy; and for which it has been without a break.
+    hold: u32,
+    lasting: u32,
+}
+
+impl Default for Ear {
+    fn default() -> Self {
+        Self { sum: 0.0, count: 0, floor: 1e-9, hold: 0, lasting: 0 }
+    }
+}
+
+impl Ear {
+    /// Pieces of 10 ms.
+    const PIECE: usize = RATE as usize / 100;
+    /// 6 dB.
+    const LOUD: f32 = 4.0;
+    const HOLD: u32 = 4;
+    /// What lasts for 2 s and is no packet is the new usual.
+    const LASTING: u32 = 200;
+
+    fn hear(&mut self, sample: f32) {
+        self.sum += sample * sample;
+        self.count += 1;
+        if self.count < Self::PIECE {
+            return;
+        }
+        let power = self.sum / Self::PIECE as f32;
+        (self.sum, self.count) = (0.0, 0);
+        if power > Self::LOUD * self.floor {
+            self.hold = Self::HOLD;
+        } else {
+            self.hold = self.hold.saturating_sub(1);
+        }
+        self.lasting = if self.hold > 0 { self.lasting + 1 } else { 0 };
+        let step = if power < self.floor { 0.1 } else { 0.002 };
+        self.floor += step * (power.min(self.floor * 16.0) - self.floor);
+        if self.lasting > Self::LASTING {
+            self.floor = power;
+        }
+        self.floor = self.floor.max(1e-11);
+    }
+
+    fn is_busy(&self) -> bool {
+        self.hold > 0
+    }
+
+    fn quiet(&mut self) {
+        (self.hold, self.lasting) = (0, 0);
+    }
+}

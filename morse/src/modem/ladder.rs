@@ -1,0 +1,137 @@
+//! Which mode to use, by how well packets arrive.
+
+use super::demodulator::Packet;
+use super::mode::Mode;
+
+/// Steps the mode of two stations up and down, each station for what it hears.
+///
+/// The receiver knows how well packets arrive, so it says in each of its own which mode it wants
+/// ([`wish`](Self::wish)); the sender follows one step with each packet.
+///
+/// ```
+/// use ipfi_morse::modem::{Ladder, Mode};
+/// let mut ladder = Ladder::new(Mode::Room);
+/// assert_eq!((ladder.wish(), ladder.mode()), (Mode::Room, Mode::Room));
+/// ladder.asked(Some(Mode::Fast)); // by the other side
+/// assert_eq!(ladder.mode(), Mode::Brisk);
+/// ladder.missed(); // a packet had too many errors
+/// ladder.missed();
+/// assert_eq!(ladder.wish(), Mode::Rescue);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Ladder {
+    highest: Mode,
+    mode: Mode,
+    wish: Mode,
+    /// Packets in a row that had room to spare; how many it takes to wish for more; bad ones.
+    good: u32,
+    patience: u32,
+    bad: u32,
+}
+
+/// A step up has to leave so much of the margin, dB.
+const SPARE_DB: f32 = 3.0;
+const LEAST_PATIENCE: u32 = 1;
+const MOST_PATIENCE: u32 = 64;
+
+impl Ladder {
+    /// Begins with a mode.
+    #[must_use]
+    pub fn new(mode: Mode) -> Self {
+        Self { highest: Mode::Cable, mode, wish: mode, good: 0, patience: LEAST_PATIENCE, bad: 0 }
+    }
+
+    /// Never above this mode.
+    #[must_use]
+    pub fn up_to(mut self, highest: Mode) -> Self {
+        self.highest = highest;
+        self
+    }
+
+    /// The mode to send with.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The mode that the other side should send with: goes into each packet.
+    #[must_use]
+    pub fn wish(&self) -> Mode {
+        self.wish
+    }
+
+    /// The other side wants this mode: one step towards it.
+    pub fn asked(&mut self, wish: Option<Mode>) {
+        let Some(wish) = wish.map(|wish| wish.min(self.highest)) else { return };
+        let index = self.mode.index();
+        let next = match wish.cmp(&self.mode) {
+            std::cmp::Ordering::Greater => index + 1,
+            std::cmp::Ordering::Less => index - 1,
+            std::cmp::Ordering::Equal => index,
+        };
+        self.mode = Mode::ALL.get(next).copied().unwrap_or(self.mode);
+    }
+
+    /// A packet has arrived: takes its wish, and learns from how well it arrived.
+    pub fn heard(&mut self, packet: &Packet) {
+        self.asked(packet.wish);
+        self.bad = 0;
+        if packet.strain > 60 {
+            self.good = 0;
+            self.lower(packet.mode);
+            return;
+        }
+        let Some(next) = self.above(packet.mode) else { return };
+        let spare = packet.margin_db - cost_db(packet.mode, next);
+        if packet.strain < 25 && spare >= SPARE_DB {
+            self.good += 1;
+            if self.good >= self.patience {
+                self.good = 0;
+                self.wish = next;
+            }
+        } else {
+            self.good = 0;
+            self.wish = self.wish.min(packet.mode);
+        }
+    }
+
+    /// A packet had too many errors, or an answer did not come.
+    pub fn missed(&mut self) {
+        self.good = 0;
+        self.bad += 1;
+        if self.bad >= 2 {
+            self.bad = 0;
+            self.lower(self.wish);
+            // Nobody knows which direction is at fault.
+            self.mode = below(self.mode);
+        }
+    }
+
+    /// Wishes for less than `mode`, and does not try it again soon.
+    fn lower(&mut self, mode: Mode) {
+        let lower = below(mode);
+        if lower < self.wish {
+            self.wish = lower;
+            self.patience = (self.patience * 4).min(MOST_PATIENCE);
+        }
+    }
+
+    fn above(&self, mode: Mode) -> Option<Mode> {
+        let next = Mode::ALL.get(mode.index() + 1).copied();
+        next.filter(|&next| mode != Mode::Plain && next <= self.highest)
+    }
+}
+
+/// Plain is for people, and slower than rescue: nobody is led there.
+fn below(mode: Mode) -> Mode {
+    if mode == Mode::Plain { mode } else { Mode::ALL[mode.index().max(2) - 1] }
+}
+
+/// By how much less a dot stands out in another mode, dB: its length, and the power shared.
+fn cost_db(from: Mode, to: Mode) -> f32 {
+    let energy = |mode: Mode| {
+        let shape = mode.shape(&super::Plain::default());
+        shape.dot as f32 / shape.streams as f32
+    };
+    10.0 * (energy(from) / energy(to)).log10()
+}

@@ -1,0 +1,116 @@
+//! A modem: packets of bytes to Morse by sound, and back.
+//!
+//! Sans-IO: a [`Modulator`] takes packets and gives samples, a [`Demodulator`] takes samples and gives
+//! [`Event`]s; time is counted in samples. A packet arrives whole and right or not at all (CRC-32
+//! besides the error correction), so that a link that repeats what is lost can stand on it.
+//!
+//! A packet is a preamble, by which the receiver finds the beginning and knows the
+//! [`Mode`]; a header with a code of its own; and blocks of letters, one for each stream at a time.
+//! Hence stations may change the mode with every packet: [`Ladder`] chooses it by what arrives.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "samples, dot lengths and bytes of a packet are far below 2^52 and never negative"
+)]
+
+mod coding;
+mod demodulator;
+mod header;
+mod ladder;
+mod levels;
+mod mode;
+mod modulator;
+mod preamble;
+mod reception;
+mod reed_solomon;
+mod search;
+mod trellis;
+
+use thiserror::Error;
+
+pub use demodulator::{Demodulator, Event, Packet};
+pub use ladder::Ladder;
+pub use mode::{MAX_PACKET, Mode, Parameters};
+pub use modulator::{Letter, Modulator, Note};
+
+/// Tone and speed of [`Mode::Plain`], which both stations have to agree on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "made by hand, with ..Plain::default()")]
+pub struct Plain {
+    /// Words per minute (PARIS), 5 to 60.
+    pub wpm: f64,
+    /// The tone in hertz, 300 to 3000.
+    pub tone: f64,
+}
+
+impl Default for Plain {
+    /// 20 WPM at 700 Hz.
+    fn default() -> Self {
+        Self { wpm: 20.0, tone: 700.0 }
+    }
+}
+
+/// What a modem is told about its sound.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Samples a second on the outside, 8,000 to 192,000. Hopping modes need 32,000, `Cable` 44,100.
+    pub rate: u32,
+    /// The peak level of what is sent, in dB below full scale, −60 to 0.
+    pub level_db: f64,
+    /// How [`Mode::Plain`] sounds.
+    pub plain: Plain,
+}
+
+impl Config {
+    /// Sound at this sample rate, at −3 dB.
+    #[must_use]
+    pub fn new(rate: u32) -> Self {
+        Self { rate, level_db: -3.0, plain: Plain::default() }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if !(8_000..=192_000).contains(&self.rate) {
+            return Err(ConfigError::Rate(self.rate));
+        }
+        if !(-60.0..=0.0).contains(&self.level_db) {
+            return Err(ConfigError::Level(self.level_db));
+        }
+        if !(5.0..=60.0).contains(&self.plain.wpm) {
+            return Err(ConfigError::Speed(self.plain.wpm));
+        }
+        if !(300.0..=3000.0).contains(&self.plain.tone) {
+            return Err(ConfigError::Tone(self.plain.tone));
+        }
+        Ok(())
+    }
+}
+
+/// Why there is no such modem.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The sample rate is out of range.
+    #[error("a sample rate of {0} Hz is out of range: choose from 8000 to 192000, such as 48000")]
+    Rate(u32),
+    /// The level is out of range.
+    #[error("a level of {0} dB is out of range: choose from -60 to 0, where 0 is full scale")]
+    Level(f64),
+    /// The speed of plain Morse is out of range.
+    #[error("{0} WPM is out of range: choose a speed from 5 to 60 words per minute")]
+    Speed(f64),
+    /// The tone of plain Morse is out of range.
+    #[error("a tone of {0} Hz is out of range: choose from 300 to 3000")]
+    Tone(f64),
+}
+
+/// Why a packet cannot be sent.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// More than [`MAX_PACKET`].
+    #[error("a packet of {0} bytes is too long: send at most {MAX_PACKET} at once")]
+    TooLong(usize),
+}

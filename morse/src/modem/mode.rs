@@ -1,0 +1,198 @@
+//! The modes, from the most patient to the fastest.
+
+use crate::packing::{BLOCK_BYTES, Packing};
+
+/// Samples a second inside the modem.
+pub(crate) const RATE: u32 = 48_000;
+
+/// The most bytes of a packet in any mode.
+pub const MAX_PACKET: usize = 1200;
+
+/// How bytes are sent.
+///
+/// | mode | streams × tones, dot | band, kHz | net B/s | for |
+/// |---|---|---|---|---|
+/// | `Plain` | 1 × 1, 60 ms at 20 WPM | one tone | 0.8 | people, radio amateurs, any decoder |
+/// | `Rescue` | 1 × 32, 4 ms | 1 to 9 | 9 | halls, noise |
+/// | `Room` | 1 × 16, 2 ms | 1 to 9 | 24 | rooms |
+/// | `Brisk` | 4 × 32, 4 ms | 1 to 9 | 49 | rooms, close by |
+/// | `Fast` | 8 × 32, 4 ms | 1 to 9 | 104 | little echo, little noise |
+/// | `Cable` | 32 × 32, 2 ms | 1 to 17 | 880 | cables |
+///
+/// Each stream is Morse of letters and digits with dots, dashes and gaps of 1-3-1-3; but for
+/// `Plain` its tone changes with every dot length, so that an echo falls on a tone which
+/// nobody listens to at that moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "those who step the mode step through all of them")]
+pub enum Mode {
+    /// One tone at the speed of the hand.
+    Plain,
+    /// One stream that hops over 32 tones.
+    Rescue,
+    /// One stream that hops over 16 tones.
+    Room,
+    /// Four streams over 32 tones.
+    Brisk,
+    /// Eight streams over 32 tones.
+    Fast,
+    /// A stream for each of 32 tones.
+    Cable,
+}
+
+/// What a mode is like: see [`Mode::parameters`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Parameters {
+    /// Streams of Morse at the same time.
+    pub streams: usize,
+    /// Tones over which they hop.
+    pub tones: usize,
+    /// The lowest tone, hertz.
+    pub lowest: f64,
+    /// From tone to tone, hertz.
+    pub spacing: f64,
+    /// A dot, seconds.
+    pub dot: f64,
+    /// What goes before the first letter, seconds.
+    pub preamble: f64,
+    /// Bytes a second of a long packet, all but the preamble counted.
+    pub rate: f64,
+    /// The largest packet worth sending, bytes: it takes some seconds.
+    pub packet: usize,
+}
+
+/// The part of a mode that the signal processing needs, in samples at [`RATE`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Shape {
+    pub(crate) mode: Mode,
+    pub(crate) streams: usize,
+    pub(crate) tones: usize,
+    pub(crate) lowest: f64,
+    pub(crate) spacing: f64,
+    /// Samples of a dot.
+    pub(crate) dot: usize,
+    /// Tones from one dot to the next.
+    pub(crate) stride: usize,
+    /// The share of a packet that is data and not for correction, of 100.
+    pub(crate) share: usize,
+    /// Dot lengths of nothing after each block: a gap between words, for people.
+    pub(crate) pause: usize,
+}
+
+impl Mode {
+    /// All modes, the slowest first.
+    pub const ALL: [Self; 6] =
+        [Self::Plain, Self::Rescue, Self::Room, Self::Brisk, Self::Fast, Self::Cable];
+
+    /// The name in options and meters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Rescue => "rescue",
+            Self::Room => "room",
+            Self::Brisk => "brisk",
+            Self::Fast => "fast",
+            Self::Cable => "cable",
+        }
+    }
+
+    /// Its place in [`ALL`](Self::ALL), and on the air.
+    pub(crate) fn index(self) -> usize {
+        Self::ALL.iter().position(|&mode| mode == self).unwrap_or(0)
+    }
+
+    /// The mode of so many streams and tones, for `Plain` of this tone and speed.
+    pub(crate) fn shape(self, plain: &super::Plain) -> Shape {
+        let hopping = Shape {
+            mode: self,
+            streams: 1,
+            tones: 32,
+            lowest: 1000.0,
+            spacing: 250.0,
+            dot: 192,
+            stride: 13,
+            share: 80,
+            pause: 0,
+        };
+        match self {
+            Self::Plain => Shape {
+                tones: 1,
+                lowest: plain.tone,
+                spacing: 0.0,
+                dot: (1.2 / plain.wpm * f64::from(RATE)).round() as usize,
+                stride: 0,
+                pause: 4,
+                ..hopping
+            },
+            Self::Rescue => Shape { share: 62, ..hopping },
+            Self::Room => Shape { tones: 16, spacing: 500.0, dot: 96, stride: 7, ..hopping },
+            Self::Brisk => Shape { streams: 4, ..hopping },
+            Self::Fast => Shape { streams: 8, share: 85, ..hopping },
+            Self::Cable => {
+                Shape { streams: 32, spacing: 500.0, dot: 96, stride: 7, share: 91, ..hopping }
+            }
+        }
+    }
+
+    /// What the mode is like. Tone and speed count for [`Mode::Plain`] only.
+    #[must_use]
+    pub fn parameters(self, plain: &super::Plain) -> Parameters {
+        let shape = self.shape(plain);
+        let dot = shape.dot as f64 / f64::from(RATE);
+        let block = shape.block_units() as f64 * dot;
+        let gross = BLOCK_BYTES as f64 * shape.streams as f64 / block;
+        Parameters {
+            streams: shape.streams,
+            tones: shape.tones,
+            lowest: shape.lowest,
+            spacing: shape.spacing,
+            dot,
+            preamble: super::preamble::Preamble::of(&shape).samples() as f64 / f64::from(RATE),
+            rate: gross * shape.share as f64 / 100.0,
+            packet: super::coding::Layout::packet(
+                &shape,
+                match self {
+                    Self::Plain => 12,
+                    Self::Rescue => 24,
+                    Self::Room => 33,
+                    Self::Brisk => 13,
+                    Self::Fast => 9,
+                    Self::Cable => 4,
+                },
+            ),
+        }
+    }
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Shape {
+    /// The tone of a stream in a dot length.
+    pub(crate) fn tone(&self, unit: usize, stream: usize) -> usize {
+        (unit % self.tones * self.stride + stream * (self.tones / self.streams)) % self.tones
+    }
+
+    pub(crate) fn hertz(&self, tone: usize) -> f64 {
+        self.lowest + self.spacing * tone as f64
+    }
+
+    /// Dot lengths of a block and the pause after it.
+    pub(crate) fn block_units(&self) -> usize {
+        Packing::letters().units(BLOCK_BYTES) + self.pause
+    }
+
+    /// Bytes of a row: a block of each stream.
+    pub(crate) fn row_bytes(&self) -> usize {
+        BLOCK_BYTES * self.streams
+    }
+
+    /// The amplitude of one of several tones, so that their sum rarely leaves full scale.
+    pub(crate) fn amplitude(&self) -> f64 {
+        (0.7 / (self.streams as f64).sqrt()).min(if self.streams == 1 { 1.0 } else { 0.5 })
+    }
+}
