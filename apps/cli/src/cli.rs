@@ -1,0 +1,85 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::{bench::Bench, call::Call, exit, list::List, ping::Ping, serve::Serve};
+
+const EXAMPLES: &str = "\
+Examples:
+  ipfi list tcp:192.0.2.7:7000
+  ipfi call tcp:192.0.2.7:7000 add 2 3
+  ipfi call arq+serial:/dev/ttyUSB0 measure --deadline 5s
+  seq 1000 | ipfi call unix:/run/x.sock sum --stream
+  ipfi ping arq+morse:,wpm=25
+  ipfi serve tcp-listen:127.0.0.1:7000 --exec 'disk=df -h'
+  ipfi gateway tcp-listen:0.0.0.0:7000 arq+serial:/dev/ttyUSB0,baud=115200
+
+`ipfi-bridge transports` says what an address can be.";
+
+/// Procedures from a terminal: lists, calls, measures, serves and shares them.
+///
+/// Values are JSON here and MessagePack on the wire.
+#[derive(Debug, Parser)]
+#[command(name = "ipfi", version, max_term_width = 100)]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP), after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Says errors only
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Says more
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists the procedures of a peer: names, signatures, documentation
+    List(List),
+    /// Calls a procedure
+    #[command(after_long_help = CALL, after_help = CALL)]
+    Call(Call),
+    /// Measures round trips
+    Ping(Ping),
+    /// Measures calls a second, and how long each takes
+    Bench(Bench),
+    /// Makes procedures of shell commands
+    #[command(after_long_help = SERVE, after_help = SERVE)]
+    Serve(Serve),
+    /// Prints completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Prints the man page
+    Man,
+}
+
+const CALL: &str = "\
+Values:
+  Arguments are JSON, one word each; where the signature says String, text needs no quotes.
+  Bytes are base64 or a list of numbers. u64 and i64 are exact. 128-bit numbers beyond that, NaN, inf
+  and -inf are strings. A map whose keys are not scalars is a list of pairs.
+  An enum is \"Variant\" or {\"Variant\": value}. A field that is an Option may be missing.
+
+Streams and callbacks may be left out among the arguments, or stand there as
+  @in            Receiver<T>: with --stream the lines of standard input, else nothing
+  @out           Sender<T>: each item is a line of output, as it comes
+  @print         Callback: each call is a line of standard error, and is answered with null
+  @print=JSON    the same, answered with this value
+
+The result is the last line of output; () prints nothing. Ctrl-C cancels the call at the far side.";
+
+const SERVE: &str = "\
+Each command is a procedure (Vec<String>, Receiver<String>, Sender<String>):
+  the arguments are $1, $2 and so on in the command, also \"$@\"; nothing of them is read by the shell
+  items of the first stream are lines of its standard input
+  its lines of output are items of the second stream, as they come; what is not UTF-8 is replaced
+  another exit status than 0 fails the call with code 256 + status (a signal counts as 128 + signal)
+  and the last line that it said on standard error
+  when the call is cancelled, or its wire lost, its process group gets SIGTERM, and SIGKILL 2 s later
+
+`ipfi call ADDRESS NAME word...` passes words.";

@@ -1,0 +1,99 @@
+//! `ipfi`: procedures from a terminal.
+//!
+//! This library is the whole program but for the list of transports, so that a program with
+//! transports of its own is five lines:
+//!
+//! ```no_run
+//! use ipfi_transport::Memory;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     ipfi_cli::main(&ipfi_transports::default_registry().with(Memory::new()))
+//! }
+//! ```
+#![allow(clippy::wildcard_enum_match_arm, reason = "the enums of the engine and of JSON are open")]
+
+mod backoff;
+mod bench;
+mod cache;
+mod call;
+mod cli;
+mod connect;
+mod exit;
+mod io;
+mod json;
+mod link;
+mod list;
+mod log;
+mod ping;
+mod serve;
+mod signals;
+mod signature;
+
+pub use exit::Exit;
+
+use std::{io::Write, process::ExitCode, time::Duration};
+
+use clap::{CommandFactory, Parser};
+use ipfi_transport::{OptionValue, Registry};
+
+use self::{
+    cli::{Cli, Command},
+    exit::Error,
+};
+
+/// Runs the program with the transports of `registry`, on the command line of this process.
+#[must_use]
+pub fn main(registry: &Registry) -> ExitCode {
+    let cli = Cli::parse();
+    log::set_level(cli.quiet, cli.verbose);
+    let result = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let result = runtime.block_on(run(&cli, registry));
+            // A thread that still waits for standard input must not keep the program.
+            runtime.shutdown_timeout(Duration::from_millis(200));
+            result
+        }
+        Err(source) => Err(Error::Io { what: "the runtime".into(), source }),
+    };
+    match result {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => {
+            let exit = error.exit();
+            if !matches!(exit, Exit::Done | Exit::Interrupted) {
+                log::error(&error.to_string());
+            }
+            exit.into()
+        }
+    }
+}
+
+async fn run(cli: &Cli, registry: &Registry) -> Result<(), Error> {
+    match &cli.command {
+        Command::List(args) => list::run(args, registry).await,
+        Command::Call(args) => call::run(args, registry).await,
+        Command::Ping(args) => ping::run(args, registry).await,
+        Command::Bench(args) => bench::run(args, registry).await,
+        Command::Serve(args) => {
+            let (sender, stop) = signals::Stop::channel();
+            tokio::select! {
+                result = serve::run(args, registry, stop) => result,
+                result = signals::run(sender, || ()) => Ok(result?),
+            }
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "ipfi", &mut script);
+            Ok(std::io::stdout().write_all(&script)?)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            Ok(std::io::stdout().write_all(&page)?)
+        }
+    }
+}
+
+/// A time on the command line.
+fn time(text: &str) -> Result<Duration, String> {
+    Duration::parse(text).map_err(|good| format!("it takes {good}"))
+}

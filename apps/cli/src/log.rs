@@ -1,0 +1,84 @@
+//! Lines for people, on standard error, and lines for programs, on standard output.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::atomic::{AtomicU8, Ordering::Relaxed},
+};
+
+use anstyle::{AnsiColor, Effects, Style};
+
+const QUIET: u8 = 0;
+const NORMAL: u8 = 1;
+const VERBOSE: u8 = 2;
+
+static LEVEL: AtomicU8 = AtomicU8::new(NORMAL);
+
+pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const DIM: Style = Style::new().effects(Effects::DIMMED);
+const RED: Style = AnsiColor::Red.on_default().effects(Effects::BOLD);
+
+pub(crate) fn set_level(quiet: bool, verbose: bool) {
+    LEVEL.store(
+        if quiet { QUIET } else { NORMAL + u8::from(verbose) * (VERBOSE - NORMAL) },
+        Relaxed,
+    );
+}
+
+/// Whether this terminal shows colours and wants them (no-color.org).
+pub(crate) fn is_colourful(out: &impl IsTerminal) -> bool {
+    let set =
+        |name| std::env::var_os(name).is_some_and(|value: std::ffi::OsString| !value.is_empty());
+    out.is_terminal() && !set("NO_COLOR") && std::env::var("TERM").is_ok_and(|term| term != "dumb")
+}
+
+/// Text in a style, if standard output shows it.
+pub(crate) fn styled(style: Style, text: &str) -> String {
+    if is_colourful(&io::stdout()) { format!("{style}{text}{style:#}") } else { text.to_owned() }
+}
+
+pub(crate) fn error(text: &str) {
+    let style = if is_colourful(&io::stderr()) { RED } else { Style::new() };
+    write(&format!("{style}ipfi{style:#}: {}", clean(text)));
+}
+
+pub(crate) fn say(text: &str) {
+    if LEVEL.load(Relaxed) >= NORMAL {
+        write(&format!("ipfi: {}", clean(text)));
+    }
+}
+
+pub(crate) fn detail(text: impl FnOnce() -> String) {
+    if LEVEL.load(Relaxed) >= VERBOSE {
+        write(&format!("ipfi: {}", clean(&text())));
+    }
+}
+
+/// Something that was asked for, without the name of the program.
+pub(crate) fn report(text: &str) {
+    write(text);
+}
+
+/// A line of output, at once.
+pub(crate) fn print(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(line.as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// A name or a message from a peer cannot move the cursor.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// A line that the next one replaces; only on a terminal.
+pub(crate) fn progress(text: &str) {
+    if io::stderr().is_terminal() {
+        let _ = write!(io::stderr(), "\r\x1b[K{text}");
+    }
+}
+
+fn write(text: &str) {
+    progress("");
+    let _ = writeln!(io::stderr(), "{text}");
+}

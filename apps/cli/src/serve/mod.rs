@@ -1,0 +1,175 @@
+//! `ipfi serve ADDRESS --exec NAME=COMMAND`: makes procedures of shell commands.
+
+mod command;
+mod line;
+
+use std::{sync::Arc, time::Duration};
+
+use clap::Args;
+use ipfi::{Interface, Receiver, Sender, Server, WireOptions};
+use ipfi_transport::{Address, Registry};
+use tokio::sync::mpsc;
+
+use self::{command::Runner, line::Line};
+use crate::{backoff::Backoff, connect::check, exit::Error, log, signals::Stop, time};
+
+/// The arguments of `ipfi serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to serve, such as `tcp-listen:127.0.0.1:7000` or `arq+serial:/dev/ttyUSB0`
+    #[arg(value_name = "ADDRESS")]
+    address: String,
+
+    /// Offers a shell command as a procedure: `--exec 'disk=df -h "$@"'`
+    #[arg(long = "exec", value_name = "NAME=COMMAND", required = true, value_parser = named)]
+    commands: Vec<(String, String)>,
+
+    /// Documents a procedure for `ipfi list`
+    #[arg(long = "doc", value_name = "NAME=TEXT", value_parser = named)]
+    docs: Vec<(String, String)>,
+
+    /// Runs at most so many commands at once; further calls are refused
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    max_running: u32,
+
+    /// How long commands may go on after the program was asked to stop
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
+    drain: Duration,
+}
+
+fn named(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, rest)) if !name.is_empty() && name.len() <= ipfi::proto::MAX_NAME => {
+            Ok((name.into(), rest.into()))
+        }
+        _ => Err("it takes NAME=TEXT with a name of 1 to 255 bytes".into()),
+    }
+}
+
+pub(crate) async fn run(args: &Serve, registry: &Registry, stop: Stop) -> Result<(), Error> {
+    let address = check(registry, &args.address).await?;
+    for (name, _) in &args.docs {
+        if !args.commands.iter().any(|(other, _)| other == name) {
+            return Err(Error::Usage(format!("--doc: there is no --exec {name}=...")));
+        }
+    }
+    // Each running command holds a sender: when all are gone, no process is left.
+    let (running, mut all_gone) = mpsc::channel::<()>(1);
+    let interface = Arc::new(interface(args, &running));
+    drop(running);
+    let options = WireOptions::new().codec_of_peer();
+    let result = if address.listen {
+        listen(args, registry, &address, interface, options, stop).await
+    } else {
+        dial(args, registry, &address, interface, options, stop).await
+    };
+    let _ = all_gone.recv().await;
+    result
+}
+
+fn interface(args: &Serve, running: &mpsc::Sender<()>) -> Interface {
+    let mut interface = Interface::new().max_running(args.max_running);
+    for (name, command) in &args.commands {
+        let runner = Arc::new(Runner::new(name, command, running.clone()));
+        let handler = move |words: Vec<String>, input: Receiver<String>, out: Sender<String>| {
+            let runner = runner.clone();
+            async move { runner.run(words, input, out).await }
+        };
+        let docs = args.docs.iter().filter(|(other, _)| other == name);
+        let doc = docs.map(|(_, text)| text.as_str()).next_back();
+        let doc = doc.map_or_else(|| format!("Runs `{command}`."), str::to_owned);
+        interface = interface.procedure(name, handler).doc(doc);
+    }
+    interface
+}
+
+/// For whoever comes.
+async fn listen(
+    args: &Serve,
+    registry: &Registry,
+    address: &Address,
+    interface: Arc<Interface>,
+    options: WireOptions,
+    mut stop: Stop,
+) -> Result<(), Error> {
+    let listener = registry.listen(address).await?;
+    if let Some(local) = listener.local() {
+        log::say(&format!("listening at {local}"));
+    }
+    let server = Server::new(interface).options(options).drain(args.drain);
+    let stopper = server.stopper();
+    let serving = server.serve(listener);
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => return Ok(()),
+        () = stop.requested() => stopper.stop(),
+    }
+    serving.await;
+    Ok(())
+}
+
+/// For the one that is at the other end.
+async fn dial(
+    args: &Serve,
+    registry: &Registry,
+    address: &Address,
+    interface: Arc<Interface>,
+    options: WireOptions,
+    mut stop: Stop,
+) -> Result<(), Error> {
+    let mut bare = address.clone();
+    bare.layers.clear();
+    bare.options.clear();
+    let device = registry.check(&bare).await.is_ok_and(|below| below.endless);
+    let exclusive = registry.check(address).await?.exclusive;
+    let mut backoff = Backoff::new();
+    let mut first = true;
+    loop {
+        let opened = tokio::select! {
+            opened = registry.open(address) => opened,
+            () = stop.requested() => return Ok(()),
+        };
+        let stream = match opened {
+            Ok(stream) => stream,
+            Err(error) if first || error.is_usage() => return Err(error.into()),
+            Err(error) => {
+                log::detail(|| error.to_string());
+                tokio::select! {
+                    () = tokio::time::sleep(backoff.next()) => continue,
+                    () = stop.requested() => return Ok(()),
+                }
+            }
+        };
+        if first {
+            log::say(&format!("serving at {address}"));
+        }
+        first = false;
+        backoff = Backoff::new();
+        // On a line without sessions, one peer after another speaks on the same stream.
+        let line = Line::new(stream);
+        loop {
+            let arrived = tokio::select! {
+                arrived = line.peer_arrives() => arrived,
+                () = stop.requested() => return Ok(()),
+            };
+            if !arrived {
+                break;
+            }
+            let wire = options.clone().spawn(line.share(), interface.clone());
+            let cause = tokio::select! {
+                cause = wire.closed() => cause,
+                () = stop.requested() => wire.close(Some(args.drain)).await,
+            };
+            log::detail(|| format!("the peer at {address} has gone: {cause}"));
+            if stop.is_requested() {
+                return Ok(());
+            }
+            if !device || !address.layers.is_empty() {
+                break;
+            }
+        }
+        if exclusive && !device {
+            return Ok(()); // standard input has no second peer
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Commands as procedures: what becomes of their processes.
+
+use std::{path::Path, process::Command};
+
+use crate::common::{Running, command, run, until};
+
+fn serve(dir: &Path, commands: &[&str]) -> (Running, String) {
+    let mut server = command(dir, &["serve", "tcp-listen:127.0.0.1:0"]);
+    for command in commands {
+        server.args(["--exec", command]);
+    }
+    let mut server = Running::start(server);
+    let line = server.wait_for("listening at ");
+    let port = line.rsplit(':').next().unwrap().to_owned();
+    (server, format!("tcp:127.0.0.1:{port}"))
+}
+
+/// Processes below another, zombies included.
+fn children(of: u32) -> usize {
+    let output = Command::new("ps").args(["--ppid", &of.to_string(), "-o", "pid="]).output();
+    String::from_utf8(output.unwrap().stdout).unwrap().lines().count()
+}
+
+/// Whether a process with this in its command line is there.
+fn is_there(mark: &str) -> bool {
+    let output = Command::new("pgrep").args(["-f", mark]).output().unwrap();
+    !output.stdout.is_empty()
+}
+
+#[test]
+fn a_cancelled_call_ends_the_process_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = format!("86400.{}", std::process::id());
+    // A pipeline, and one that does not want to go.
+    let pipeline = format!("pipeline=echo begun; sleep {mark}1 | cat");
+    let stubborn =
+        format!("stubborn=trap '' TERM; echo begun; sleep {mark}2 & wait; sleep {mark}3");
+    let (server, address) = serve(dir.path(), &[&pipeline, &stubborn]);
+    for name in ["pipeline", "stubborn"] {
+        let mut call = Running::start(command(dir.path(), &["call", &address, name]));
+        call.wait_for("\"begun\"");
+        until(|| is_there(&format!("sleep {mark}")));
+        call.signal("INT");
+        assert_eq!(call.finish(), 130);
+        until(|| children(server.child.id()) == 0 && !is_there(&format!("sleep {mark}")));
+    }
+    // Also when the caller vanishes.
+    let mut call = Running::start(command(dir.path(), &["call", &address, "pipeline"]));
+    call.wait_for("\"begun\"");
+    drop(call);
+    until(|| children(server.child.id()) == 0 && !is_there(&format!("sleep {mark}")));
+}
+
+#[test]
+fn stopping_ends_what_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = format!("86401.{}", std::process::id());
+    let mut server = command(dir.path(), &["serve", "tcp-listen:127.0.0.1:0", "--drain=100ms"]);
+    server.args(["--exec", &format!("long=echo begun; sleep {mark}")]);
+    let mut server = Running::start(server);
+    let line = server.wait_for("listening at ");
+    let address = format!("tcp:127.0.0.1:{}", line.rsplit(':').next().unwrap());
+    let mut call = Running::start(command(dir.path(), &["call", &address, "long"]));
+    call.wait_for("\"begun\"");
+    server.signal("TERM");
+    assert_eq!(server.finish(), 0);
+    assert!(!is_there(&format!("sleep {mark}")));
+    assert_eq!(call.finish(), 4);
+}
+
+#[test]
+fn arguments_are_words_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_server, address) = serve(
+        dir.path(),
+        &["show=printf '<%s>' \"$@\"; echo", "none=echo \"$#\"", "cat=cat", "kill=kill -9 $$"],
+    );
+    let call = |words: &[&str], input| {
+        run(dir.path(), &[&["call", &address, "-r"], words].concat(), input)
+    };
+    let nasty = ["$(id)", "; rm -rf /", "a b", "'\"", "*", "--help", "é\n2"];
+    let done = call(&[&["show", "--"][..], &nasty].concat(), None);
+    assert_eq!(done.out, "<$(id)><; rm -rf /><a b><'\"><*><--help><é\n2>\n");
+    assert_eq!(call(&["none"], None).out, "0\n");
+    assert_eq!(call(&["none", "[\"a\", \"b\"]"], None).out, "2\n");
+    // Standard input is empty without --stream.
+    assert_eq!(call(&["cat"], Some("x")).out, "");
+    let long = "x".repeat(200_000);
+    let back = call(&["cat", "--stream"], Some(&long)).out;
+    assert_eq!(back.replace('\n', ""), long);
+    let killed = call(&["kill"], None);
+    assert_eq!(killed.code, 6);
+    assert_eq!(killed.err, "ipfi: `kill`: code 393: ended by signal 9\n");
+}
+
+#[test]
+fn too_many_at_once_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = command(dir.path(), &["serve", "tcp-listen:127.0.0.1:0", "--max-running=1"]);
+    server.args(["--exec", "long=echo begun; exec sleep 86402"]);
+    let mut server = Running::start(server);
+    let line = server.wait_for("listening at ");
+    let address = format!("tcp:127.0.0.1:{}", line.rsplit(':').next().unwrap());
+    let mut call = Running::start(command(dir.path(), &["call", &address, "long"]));
+    call.wait_for("\"begun\"");
+    let refused = run(dir.path(), &["call", &address, "long"], None);
+    assert_eq!(refused.code, 5);
+    assert_eq!(refused.err, "ipfi: `long`: refused: too many calls at once\n");
+}
