@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use hdrhistogram::Histogram;
+use hdrhistogram::{Histogram, iterators::IterationValue};
 use ipfi::{
     Code,
     proto::{CallOptions, Event, Failure, Target},
@@ -201,7 +201,8 @@ fn text(args: &Bench, figures: &Figures) -> String {
     }
     // Each line up to twice the time of the one before.
     let buckets: Vec<_> = latencies.iter_log(1, 2.0).collect();
-    let most = buckets.iter().map(|b| b.count_since_last_iteration()).max().unwrap_or(1).max(1);
+    let most =
+        buckets.iter().map(IterationValue::count_since_last_iteration).max().unwrap_or(1).max(1);
     for bucket in buckets {
         let count = bucket.count_since_last_iteration();
         if count > 0 {

@@ -18,7 +18,7 @@ Examples:
 
 /// Procedures from a terminal: lists, calls, measures, serves and shares them.
 ///
-/// Values are JSON here and MessagePack on the wire.
+/// Values are JSON here and `MessagePack` on the wire.
 #[derive(Debug, Parser)]
 #[command(name = "ipfi", version, max_term_width = 100)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP), after_help = EXAMPLES)]

@@ -56,11 +56,25 @@ impl Type {
         matches!(self, Self::Callback(..) | Self::Sender(_) | Self::Receiver(_))
     }
 
-    /// Whether a word for it may go without quotes.
+    /// Whether it is text, which may go without quotes.
     pub(crate) fn is_text(&self) -> bool {
         match self {
             Self::Text | Self::Char => true,
             Self::Option(inner) => inner.is_text(),
+            _ => false,
+        }
+    }
+
+    /// Whether a word that does not begin like JSON of this type can only be a string without its
+    /// quotes.
+    pub(crate) fn takes_bare(&self, word: &str) -> bool {
+        let word = word.trim_start();
+        match self {
+            Self::Text | Self::Char => !word.starts_with('"'),
+            Self::Bytes { .. } => !word.starts_with(['"', '[']),
+            Self::Enum(..) => !word.starts_with(['"', '{']),
+            Self::Option(inner) => word != "null" && inner.takes_bare(word),
+            Self::Callback(..) | Self::Sender(_) | Self::Receiver(_) => word.starts_with('@'),
             _ => false,
         }
     }

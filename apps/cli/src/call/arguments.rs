@@ -29,10 +29,10 @@ pub(crate) fn of_words(
         let values = words.iter().enumerate().map(|(i, text)| {
             json::word(&Type::Any, text, raw).map_err(|why| misfit(name, i, &why))
         });
-        return encode(name, signature, values.collect::<Result<_, _>>()?);
+        return encode(name, signature, &values.collect::<Result<Vec<_>, _>>()?);
     };
     if let Some(values) = list_of_words(types, words, raw) {
-        return encode(name, signature, values);
+        return encode(name, signature, &values);
     }
     let plain = types.iter().filter(|of| !of.is_handle()).count();
     if words.len() != types.len() && words.len() != plain {
@@ -52,7 +52,7 @@ pub(crate) fn of_words(
             }
         });
     }
-    encode(name, signature, values)
+    encode(name, signature, &values)
 }
 
 /// A procedure whose only argument is a list of text takes words as its elements, as commands do.
@@ -97,10 +97,10 @@ pub(super) fn of_text(name: &str, signature: &Signature, text: &str) -> Result<A
     {
         return Err(wrong_count(name, types, types.len(), values.len()));
     }
-    encode(name, signature, values)
+    encode(name, signature, &values)
 }
 
-fn encode(name: &str, signature: &Signature, values: Vec<Json>) -> Result<Arguments, Error> {
+fn encode(name: &str, signature: &Signature, values: &[Json]) -> Result<Arguments, Error> {
     let mut given = Vec::new();
     let mut encoded = Vec::with_capacity(values.len());
     for (i, value) in values.iter().enumerate() {
@@ -113,9 +113,7 @@ fn encode(name: &str, signature: &Signature, values: Vec<Json>) -> Result<Argume
 }
 
 fn misfit(name: &str, i: usize, why: &impl ToString) -> Error {
-    let why = why.to_string();
-    let why = why.strip_prefix("at ").map_or(format!(": {why}"), |rest| format!(", {rest}"));
-    Error::Usage(format!("`{name}`, argument {}{why}", i + 1))
+    Error::Usage(json::place(&format!("`{name}`, argument {}", i + 1), &why.to_string()))
 }
 
 fn wrong_count(name: &str, types: &[Type], plain: usize, given: usize) -> Error {

@@ -66,10 +66,8 @@ impl Input {
         if line.trim().is_empty() && !self.raw {
             return Ok(());
         }
-        let wrong = |why: String| {
-            let why = why.strip_prefix("at ").map_or(format!(": {why}"), |at| format!(", {at}"));
-            Error::Usage(format!("line {} of standard input{why}", self.count))
-        };
+        let place = format!("line {} of standard input", self.count);
+        let wrong = |why: String| Error::Usage(json::place(&place, &why));
         let json = json::word(&self.of, &line, self.raw).map_err(wrong)?;
         let mut given: Vec<Given> = Vec::new();
         let item =

@@ -146,7 +146,7 @@ pub(crate) async fn run(args: &Call, registry: &Registry) -> Result<(), Error> {
     let mut link = args.peer.open(registry).await?;
     let result = tokio::select! {
         result = attempts(args, text, &mut link, &cache, given, remembered) => result,
-        _ = interrupted() => Err(Error::Interrupted),
+        () = interrupted() => Err(Error::Interrupted),
     };
     link.close().await;
     result

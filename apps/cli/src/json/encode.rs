@@ -37,18 +37,27 @@ impl fmt::Display for Misfit {
     }
 }
 
-/// A word of a command line or a line of input as JSON: a type that is text takes it without
-/// quotes, and if `raw` always.
+/// A word of a command line or a line of input as JSON: text, bytes, names of variants and markers
+/// may go without quotes, and if `raw` text always does.
 pub(crate) fn word(of: &Type, text: &str, raw: bool) -> Result<Json, String> {
-    let null = matches!(of, Type::Option(_)) && text == "null";
-    if of.is_text() && !null && (raw || !text.trim_start().starts_with('"')) {
+    if of.takes_bare(text) || (raw && of.is_text()) {
         return Ok(Json::from(text));
     }
-    match serde_json::from_str(text) {
-        Ok(json) => Ok(json),
-        // A marker such as @print.
-        Err(_) if of.is_handle() => Ok(Json::from(text)),
-        Err(error) => Err(format!("`{}` is not JSON: {error}", shorten(text))),
+    let begins_like_json = text.trim_start().starts_with(['"', '[', '{']);
+    serde_json::from_str(text).map_err(|error| {
+        if *of == Type::Any || begins_like_json {
+            format!("`{}` is not JSON: {error}", shorten(text))
+        } else {
+            format!("{of} is wanted, not {}", shorten(text))
+        }
+    })
+}
+
+/// What does not fit, with where that is put together.
+pub(crate) fn place(outer: &str, why: &str) -> String {
+    match why.strip_prefix("at ") {
+        Some(inner) => format!("{outer}, {inner}"),
+        None => format!("{outer}: {why}"),
     }
 }
 
@@ -99,7 +108,7 @@ impl<'a> Encoder<'a, '_> {
                 }
                 None => natural(json),
             },
-            (Type::Unit, Json::Null) | (Type::Option(_), Json::Null) => Value::Nil,
+            (Type::Unit | Type::Option(_), Json::Null) => Value::Nil,
             (Type::Option(inner), json) => self.encode(inner, json)?,
             (Type::Bool, Json::Bool(b)) => Value::Boolean(*b),
             (Type::Int(name), json) => int(name, json).ok_or_else(|| misfit(of, json))?,

@@ -5,7 +5,7 @@ mod encode;
 
 pub(crate) use self::{
     decode::{decode, decode_with_handles},
-    encode::{Given, encode, word},
+    encode::{Given, encode, place, word},
 };
 
 use rmpv::Value;
@@ -103,6 +103,10 @@ mod tests {
         assert_eq!(round("f64", "3"), "3.0");
         assert_eq!(round("i128", "\"-5\""), "-5");
         assert_eq!(round("String", "plain words"), "\"plain words\"");
+        assert_eq!(round("Bytes", "1234"), "\"1234\"");
+        assert_eq!(round("E { A | B }", "B"), "\"B\"");
+        assert_eq!(round("Option<String>", "nobody"), "\"nobody\"");
+        assert_eq!(round("String", "null"), "\"null\"");
         assert_eq!(round("P { a: Option<u8>, b: u8 }", "{\"b\":1}"), "{\"a\":null,\"b\":1}");
     }
 

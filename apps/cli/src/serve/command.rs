@@ -138,7 +138,7 @@ async fn last_words(stderr: Option<impl AsyncRead + Unpin>) -> String {
         last.drain(..last.len().saturating_sub(LAST_WORDS));
     }
     let text = String::from_utf8_lossy(&last);
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).next_back().unwrap_or("").to_owned()
+    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("").to_owned()
 }
 
 /// The process group of a command. Dropping it ends the group and leaves no zombie.

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, net::TcpListener};
 
-use ipfi::{Interface, Limits, WireOptions};
+use ipfi::{Codec, Interface, WireOptions};
 
 use crate::{common::run, service};
 
@@ -14,8 +14,8 @@ fn one_clear_line_each() {
     let path = |name: &str| dir.path().join(name).display().to_string();
     // Others: one that speaks bincode only, one that says nothing, one that speaks something else.
     let bincode = Interface::new().procedure("add", |a: i64, b: i64| a + b);
-    let bincode =
-        format!("tcp:{}", service::listen(bincode, WireOptions::new(), "tcp-listen:127.0.0.1:0"));
+    let only = WireOptions::new().codec(Codec::Bincode);
+    let bincode = format!("tcp:{}", service::listen(bincode, only, "tcp-listen:127.0.0.1:0"));
     let private = service::interface().private();
     let private =
         format!("tcp:{}", service::listen(private, follow.clone(), "tcp-listen:127.0.0.1:0"));
@@ -23,13 +23,12 @@ fn one_clear_line_each() {
     let full = format!("tcp:{}", service::listen(full, follow, "tcp-listen:127.0.0.1:0"));
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let mute = format!("tcp:{}", mute.local_addr().unwrap());
-    let _ = Limits::default();
     std::fs::write(path("bad.json"), "{\"a\": 1}").unwrap();
     let (bad, none) = (path("bad.json"), path("none.json"));
     let cases: &[(&[&str], Option<&str>)] = &[
         (&["call", "nonsense", "add"], None),
         (&["call", "tpc:localhost:1", "add"], None),
-        (&["call", "udp:127.0.0.1:1", "add"], None),
+        (&["call", "serial:/dev/ttyX,baud=9600", "add"], None),
         (&["call", "tcp:127.0.0.1:1", "add"], None),
         (&["call", &mute, "add", "--patience=50ms"], None),
         (&["call", "exec:echo hello", "add"], None),
@@ -62,7 +61,7 @@ fn one_clear_line_each() {
         (&["call", &a, "wait", "--deadline", "50ms"], None),
         (&["bench", &a, "count", "1"], None),
         (&["bench", &a, "divide", "1", "0", "-n1"], None),
-        (&["serve", "udp-listen:127.0.0.1:0", "--exec", "a=b"], None),
+        (&["serve", "serial:/dev/ttyX", "--exec", "a=b"], None),
         (&["serve", "tcp-listen:127.0.0.1:0", "--exec", "a=b", "--doc", "c=d"], None),
         (&["serve", "tcp-listen:192.0.2.1:1", "--exec", "a=b"], None),
     ];

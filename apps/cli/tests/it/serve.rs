@@ -39,16 +39,16 @@ fn a_cancelled_call_ends_the_process_group() {
     for name in ["pipeline", "stubborn"] {
         let mut call = Running::start(command(dir.path(), &["call", &address, name]));
         call.wait_for("\"begun\"");
-        until(|| is_there(&format!("sleep {mark}")));
+        until(|| is_there(&format!("^sleep {mark}")));
         call.signal("INT");
         assert_eq!(call.finish(), 130);
-        until(|| children(server.child.id()) == 0 && !is_there(&format!("sleep {mark}")));
+        until(|| children(server.child.id()) == 0 && !is_there(&format!("^sleep {mark}")));
     }
     // Also when the caller vanishes.
     let mut call = Running::start(command(dir.path(), &["call", &address, "pipeline"]));
     call.wait_for("\"begun\"");
     drop(call);
-    until(|| children(server.child.id()) == 0 && !is_there(&format!("sleep {mark}")));
+    until(|| children(server.child.id()) == 0 && !is_there(&format!("^sleep {mark}")));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn stopping_ends_what_runs() {
     call.wait_for("\"begun\"");
     server.signal("TERM");
     assert_eq!(server.finish(), 0);
-    assert!(!is_there(&format!("sleep {mark}")));
+    assert!(!is_there(&format!("^sleep {mark}")));
     assert_eq!(call.finish(), 4);
 }
 

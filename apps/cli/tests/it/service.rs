@@ -6,6 +6,7 @@ use std::{
         OnceLock,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use ipfi::{
@@ -144,8 +145,14 @@ pub(crate) fn dial(address: &str) {
     runtime().spawn(async move {
         let registry = ipfi_transports::default_registry();
         loop {
-            let stream = registry.open(&address).await.unwrap();
-            WireOptions::new().codec_of_peer().spawn(stream, interface()).closed().await;
+            match registry.open(&address).await {
+                Ok(stream) => {
+                    let wire = WireOptions::new().codec_of_peer().spawn(stream, interface());
+                    wire.closed().await;
+                }
+                // The last wire is still saying goodbye.
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
         }
     });
 }
