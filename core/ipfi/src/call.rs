@@ -1,6 +1,7 @@
 //! Calls: `Call` builds one, `Pending` waits for its answer.
 
 use std::{
+    borrow::Cow,
     fmt,
     future::{Future, IntoFuture},
     marker::PhantomData,
@@ -69,12 +70,12 @@ impl Payload {
     }
 }
 
-type Decode<R> = fn(&Arc<Shared>, Vec<u8>, Vec<Received>) -> Result<R, String>;
+type Decode<R> = fn(&Arc<Shared>, Cow<'_, [u8]>, Vec<Received>) -> Result<R, String>;
 
 #[expect(clippy::needless_pass_by_value, reason = "others keep it")]
 fn decode_value<R: Inbound>(
     shared: &Arc<Shared>,
-    bytes: Vec<u8>,
+    bytes: Cow<'_, [u8]>,
     handles: Vec<Received>,
 ) -> Result<R, String> {
     R::read(Came { shared, payload: &bytes, handles })
@@ -230,11 +231,11 @@ fn launch(inner: Inner<'_>, now: bool) -> Result<(Arc<Shared>, u32, bool), CallE
     };
     match state.engine.open_call(time, &target, payload, &handles, options) {
         Ok(call) => {
-            let slot = state.open_slot(call);
+            let slot = state.calls.add(call);
             let unsent = !now && options.deadline.is_none() && handles.is_empty();
             if unsent {
                 drop(state);
-            } else if state.open.is_multiple_of(BURST) {
+            } else if state.calls.open().is_multiple_of(BURST) {
                 drop(state);
                 shared.runtime().flush(&shared);
             } else {
@@ -314,10 +315,10 @@ impl<R> Future for Pending<R> {
             };
         };
         let mut state = shared.lock();
-        if let Some(Slot::Open { waker, .. }) = state.slot_mut(*slot) {
+        if let Some(Slot::Open { waker, .. }) = state.calls.get_mut(*slot) {
             set_waker(waker, cx);
             if std::mem::replace(unsent, false) {
-                if state.open == 1 {
+                if state.calls.open() == 1 {
                     // Nothing to put together with it, so it may as well go from here.
                     drop(state);
                     shared.runtime().flush(shared);
@@ -327,15 +328,19 @@ impl<R> Future for Pending<R> {
             }
             return Poll::Pending;
         }
-        let taken = state.take_slot(*slot);
+        let taken = state.calls.take(*slot);
         let cause = match &taken {
             Slot::Done(Err(failure)) if failure.code == Code::WIRE_LOST => state.closed.clone(),
             _ => None,
         };
         drop(state);
         let outcome = match taken {
+            Slot::Small(len, bytes) => {
+                let bytes = bytes.get(..usize::from(len)).unwrap_or_default();
+                (this.decode)(shared, bytes.into(), Vec::new()).map_err(CallError::Decode)
+            }
             Slot::Done(Ok((bytes, handles))) => {
-                (this.decode)(shared, bytes, handles).map_err(CallError::Decode)
+                (this.decode)(shared, bytes.into(), handles).map_err(CallError::Decode)
             }
             Slot::Done(Err(failure)) => Err(failed(failure, cause)),
             Slot::Free | Slot::Open { .. } => Err(CallError::Decode("the call is over".into())),
@@ -357,7 +362,7 @@ impl<R> Drop for Pending<R> {
     fn drop(&mut self) {
         if let Progress::Open { shared, slot, .. } = &self.state {
             let mut state = shared.lock();
-            let taken = state.take_slot(*slot);
+            let taken = state.calls.take(*slot);
             if let Slot::Open { id, .. } = taken {
                 state.engine.cancel(id, Code::CANCELLED);
                 shared.kick(state);

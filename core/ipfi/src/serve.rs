@@ -1,5 +1,7 @@
 //! Running procedures: at once in the driver if they are ready at once, else on a task.
 
+mod jobs;
+
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,15 +15,9 @@ use std::{
 
 use ipfi_proto::{Code, Failure, IncomingId, Instant, Received, Started};
 
-use crate::{
-    scope::{self, Give},
-    shared::Shared,
-    sync::lock,
-    trace::event,
-};
-
-/// Answers up to this many bytes are put together in one buffer.
-const SMALL: usize = 2048;
+use self::jobs::Outcome;
+pub(crate) use self::jobs::{Callee, Job, Jobs};
+use crate::{scope::Give, shared::Shared, sync::lock};
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) type Answer = Result<(Vec<u8>, Vec<Give>), Failure>;
@@ -100,123 +96,6 @@ impl Cancel {
     }
 }
 
-/// What a call is to.
-pub(crate) enum Callee {
-    /// A procedure of the interface.
-    Procedure(usize),
-    /// A callback of ours, even if it was released right after the call.
-    Callback(Procedure),
-    /// Nothing that could be called, and why.
-    Nobody(Failure),
-}
-
-/// A call that came and was not looked at.
-pub(crate) struct Job {
-    pub(crate) id: IncomingId,
-    pub(crate) callee: Callee,
-    pub(crate) payload: Vec<u8>,
-    pub(crate) handles: Vec<Received>,
-    pub(crate) deadline: Option<Instant>,
-}
-
-/// The outcome of one job of a batch.
-enum Outcome {
-    /// Where in the buffer its result is.
-    Small(std::ops::Range<usize>, Vec<Give>),
-    Large(Vec<u8>, Vec<Give>),
-    Failed(Failure),
-    Running,
-}
-
-/// Runs the calls of a batch and hands all results to the engine under one lock.
-pub(crate) fn run(shared: &Arc<Shared>, jobs: &mut Vec<Job>, reply: &mut Vec<u8>) {
-    let mut done = Vec::with_capacity(jobs.len());
-    reply.clear();
-    for job in jobs.drain(..) {
-        let id = job.id;
-        let outcome = run_one(shared, job, reply);
-        if !matches!(outcome, Outcome::Running) {
-            done.push((id, outcome));
-        }
-    }
-    if done.is_empty() {
-        return;
-    }
-    let mut refused = Vec::new();
-    let mut state = shared.lock();
-    for (id, outcome) in done {
-        match outcome {
-            Outcome::Small(range, given) => {
-                let bytes = reply.get(range).unwrap_or_default();
-                state.answer(shared, id, bytes.into(), given, &mut refused);
-            }
-            Outcome::Large(bytes, given) => {
-                state.answer(shared, id, bytes.into(), given, &mut refused);
-            }
-            Outcome::Failed(failure) => state.engine.fail(id, &failure),
-            Outcome::Running => {}
-        }
-    }
-    drop(state);
-    scope::refuse(refused);
-}
-
-fn run_one(shared: &Arc<Shared>, job: Job, reply: &mut Vec<u8>) -> Outcome {
-    let Job { id, callee, payload, handles, deadline } = job;
-    let procedure = match callee {
-        Callee::Procedure(index) => shared.interface.serve(index).cloned(),
-        Callee::Callback(procedure) => Some(procedure),
-        Callee::Nobody(failure) => {
-            shared.dispose(handles.into_iter(), failure.code);
-            return Outcome::Failed(failure);
-        }
-    };
-    let Some(procedure) = procedure else {
-        shared.dispose(handles.into_iter(), Code::NO_SUCH_PROCEDURE);
-        return Outcome::Failed(Failure::new(Code::NO_SUCH_PROCEDURE, Started::No));
-    };
-    let Some(permit) = shared.interface.permit() else {
-        shared.dispose(handles.into_iter(), Code::REFUSED);
-        return Outcome::Failed(Failure::new(Code::REFUSED, Started::No));
-    };
-    let start = reply.len();
-    let mut cancel = None;
-    let incoming =
-        Incoming { shared, payload: &payload, handles, reply, deadline, cancel: &mut cancel };
-    let served = catch_unwind(AssertUnwindSafe(|| procedure(incoming)));
-    let served = served.unwrap_or_else(|panic| Served::Failed(panicked(&*panic)));
-    match served {
-        Served::Done(given) if reply.len() - start <= SMALL => {
-            Outcome::Small(start..reply.len(), given)
-        }
-        Served::Done(given) => Outcome::Large(reply.split_off(start), given),
-        Served::Failed(failure) => {
-            event!(debug, peer = shared.about.peer, %failure, "call failed");
-            reply.truncate(start);
-            Outcome::Failed(failure)
-        }
-        Served::Later(future, told) => {
-            reply.truncate(start);
-            later(shared, id, future, told, cancel, permit)
-        }
-        Served::Blocking(work) => {
-            reply.truncate(start);
-            let cancel = cancel.unwrap_or_default();
-            if !shared.start_running(id, &cancel) {
-                return Outcome::Running;
-            }
-            let shared_by_thread = shared.clone();
-            shared.runtime().spawn_blocking(Box::new(move || {
-                let answer = catch_unwind(AssertUnwindSafe(work));
-                let answer = answer.unwrap_or_else(|panic| Err(panicked(&*panic)));
-                shared_by_thread.finish_running(id, answer);
-                drop(permit);
-            }));
-            Outcome::Running
-        }
-    }
-}
-
 /// Tries a future once, and gives it a task of its own if it is not ready.
 fn later(
     shared: &Arc<Shared>,
@@ -230,9 +109,8 @@ fn later(
     let mut nobody = std::task::Context::from_waker(Waker::noop());
     let first = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut nobody)));
     match first {
-        Ok(Poll::Ready(Ok((bytes, given)))) => return Outcome::Large(bytes, given),
-        Ok(Poll::Ready(Err(failure))) => return Outcome::Failed(failure),
-        Err(panic) => return Outcome::Failed(panicked(&*panic)),
+        Ok(Poll::Ready(answer)) => return Outcome::other(answer),
+        Err(panic) => return Outcome::other(Err(panicked(&*panic))),
         Ok(Poll::Pending) => {}
     }
     let cancel = cancel.unwrap_or_default();

@@ -1,5 +1,11 @@
 //! The formats of frames: parsing headers and writing them (SPEC.md, sections 4 to 8).
 
+mod short;
+
+pub(crate) use self::short::{
+    Short, parse_short, put_answer, put_answer_front, put_call, put_call_front,
+};
+
 use crate::varint::{self, Stop};
 use crate::{Code, MAX_HANDLES, MAX_NAME, MAX_TEXT, Priority, ProtocolError};
 use alloc::string::String;
@@ -366,22 +372,6 @@ fn put_number(class: u8, number: u32, out: &mut Vec<u8>) {
         out.push(class | ESCAPE as u8);
         varint::encode(u64::from(number - ESCAPE), out);
     }
-}
-
-/// Appends the front of a complete call.
-#[inline]
-pub(crate) fn put_call(call: u32, procedure: u32, payload: usize, out: &mut Vec<u8>) {
-    let len = number_len(call) + varint::len(u64::from(procedure)) + payload;
-    varint::encode(len as u64, out);
-    put_number(CALL, call, out);
-    varint::encode(u64::from(procedure), out);
-}
-
-/// Appends the front of a complete answer.
-#[inline]
-pub(crate) fn put_answer(call: u32, payload: usize, out: &mut Vec<u8>) {
-    varint::encode((number_len(call) + payload) as u64, out);
-    put_number(ANSWER, call, out);
 }
 
 /// Appends the front of a batch of items.

@@ -103,7 +103,7 @@ mod time;
 mod varint;
 
 pub use budget::{FREE_ALLOWANCE, SharedBudget};
-pub use connection::{Connection, Stats};
+pub use connection::{Connection, Direct, Stats};
 pub use error::{CallError, Cause, Code, Failure, HandleError, ProtocolError, SendError, Started};
 pub use event::{
     CallId, CallOptions, CallbackId, Called, Direction, Event, Handle, IncomingId, Items, Read,

@@ -6,8 +6,8 @@ mod common;
 use common::random::{Random, seed};
 use common::{Pair, events};
 use ipfi_proto::{
-    CallOptions, Code, Config, Connection, Direction, Event, Handle, Instant, Limits, Priority,
-    Read, Received,
+    CallId, CallOptions, Called, Code, Config, Connection, Direct, Direction, Event, Handle,
+    IncomingId, Instant, Limits, Priority, Read, Received,
 };
 use std::time::Duration;
 
@@ -47,14 +47,47 @@ fn recorded() -> Vec<u8> {
     pair.a_to_b
 }
 
-/// Everything that a side that hears `pieces` learns and says.
-fn heard<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>) {
+/// What is handed over directly, as the events that it stands for.
+struct Log<'a>(&'a mut Vec<String>);
+
+impl Direct for Log<'_> {
+    fn call(&mut self, call: IncomingId, procedure: u32, payload: &[u8]) {
+        let event = Event::Call {
+            call,
+            called: Called::Procedure(procedure),
+            payload: payload.to_vec(),
+            handles: Vec::new(),
+            deadline: None,
+            priority: Priority::Normal,
+        };
+        self.0.push(format!("{event:?}"));
+    }
+
+    fn answer(&mut self, call: CallId, payload: &[u8]) {
+        let event = Event::Answer { call, payload: payload.to_vec(), handles: Vec::new() };
+        self.0.push(format!("{event:?}"));
+    }
+}
+
+/// Everything that a side that hears `pieces` learns and says: the same by events alone, and with
+/// small calls and answers handed over.
+fn heard<'a>(pieces: impl Iterator<Item = &'a [u8]> + Clone) -> (Vec<String>, Vec<u8>) {
+    let by_events = heard_by(pieces.clone(), false);
+    assert_eq!(heard_by(pieces, true), by_events);
+    by_events
+}
+
+fn heard_by<'a>(pieces: impl Iterator<Item = &'a [u8]>, direct: bool) -> (Vec<String>, Vec<u8>) {
     let mut side = Connection::new(Config::default(), now());
     let mut log = Vec::new();
     let mut receivers = Vec::new();
     for piece in pieces {
         // An error is in the last event, too.
-        let _ = side.receive(now(), piece);
+        let _ = if direct {
+            side.receive_with(now(), piece, &mut Log(&mut log))
+        } else {
+            side.receive(now(), piece)
+        };
         while let Some(event) = side.poll_event() {
             // How often there is something to read depends on the cuts.
             let quiet = matches!(event, Event::Readable(_));
@@ -103,7 +136,7 @@ fn random_cuts_of_a_long_conversation() {
             pieces.push(piece);
             rest = after;
         }
-        assert_eq!(heard(pieces.into_iter()), whole);
+        assert_eq!(heard(pieces.iter().copied()), whole);
     }
 }
 
@@ -140,7 +173,7 @@ fn all_cuts_of_short_conversations() {
                 }
             }
             pieces.push(&bytes[from..]);
-            assert_eq!(heard(pieces.into_iter()), whole, "{mask:b} of {bytes:x?}");
+            assert_eq!(heard(pieces.iter().copied()), whole, "{mask:b} of {bytes:x?}");
         }
     }
 }

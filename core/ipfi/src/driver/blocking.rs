@@ -12,7 +12,7 @@ use ipfi_proto::Instant;
 use super::pool;
 use crate::{
     Interface, Wire, WireOptions,
-    serve::{self, BoxFuture},
+    serve::BoxFuture,
     shared::{Batch, Runtime, Shared},
     sync::lock,
 };
@@ -117,7 +117,6 @@ impl Reading {
     fn run(self, mut reader: impl Read) {
         let mut buffer = vec![0; BUFFER];
         let mut batch = Batch::default();
-        let mut reply = Vec::new();
         loop {
             let n = match reader.read(&mut buffer) {
                 Ok(n) => n,
@@ -126,13 +125,17 @@ impl Reading {
             };
             let mut state = self.shared.lock();
             match buffer.get(..n) {
-                Some(bytes) if n > 0 => drop(state.engine.receive(self.link.now(), bytes)),
-                _ => state.engine.receive_end(),
+                Some(bytes) if n > 0 => {
+                    state.receive(self.link.now(), bytes, &self.shared, &mut batch);
+                }
+                _ => {
+                    state.engine.receive_end();
+                    state.process(&self.shared, &mut batch);
+                }
             }
-            state.process(&self.shared, &mut batch);
             let closed = state.engine.is_closed();
             self.shared.kick(state);
-            settle(&self.shared, &mut batch, &mut reply);
+            settle(&self.shared, &mut batch);
             let state = self.shared.lock();
             self.shared.kick(state);
             if closed {
@@ -142,14 +145,11 @@ impl Reading {
     }
 }
 
-fn settle(shared: &Arc<Shared>, batch: &mut Batch, reply: &mut Vec<u8>) {
+fn settle(shared: &Arc<Shared>, batch: &mut Batch) {
     while !batch.is_empty() {
         batch.settle();
-        serve::run(shared, &mut batch.jobs, reply);
+        batch.jobs.run(shared);
         shared.lock().process(shared, batch);
-    }
-    if reply.capacity() > BUFFER {
-        *reply = Vec::new();
     }
 }
 
@@ -163,7 +163,6 @@ impl Writing {
     fn run(self, mut writer: impl Write) {
         let mut buffer = vec![0; BUFFER];
         let mut batch = Batch::default();
-        let mut reply = Vec::new();
         loop {
             let mut state = self.shared.lock();
             state.process(&self.shared, &mut batch);
@@ -171,7 +170,7 @@ impl Writing {
             if n > 0 || !batch.is_empty() {
                 drop(state);
                 // Jobs are the reader's; here there are only those that it left.
-                settle(&self.shared, &mut batch, &mut reply);
+                settle(&self.shared, &mut batch);
                 let bytes = buffer.get(..n).unwrap_or_default();
                 if writer.write_all(bytes).and_then(|()| writer.flush()).is_err() {
                     self.shared.lock().engine.receive_end();

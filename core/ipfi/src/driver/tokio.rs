@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     Interface, Wire, WireOptions,
-    serve::{self, BoxFuture},
+    serve::BoxFuture,
     shared::{Batch, Runtime, Shared},
     sync::lock,
 };
@@ -33,14 +33,8 @@ const ROUNDS: u32 = 64;
 thread_local! {
     static READ_BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     static WRITE_BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    static WORK: Cell<Option<Box<Work>>> = const { Cell::new(None) };
-}
-
-/// What a driver needs while it is awake; it belongs to the thread.
-#[derive(Default)]
-struct Work {
-    batch: Batch,
-    reply: Vec<u8>,
+    /// What a driver needs while it is awake.
+    static WORK: Cell<Option<Box<Batch>>> = const { Cell::new(None) };
 }
 
 fn with_buffer<R>(
@@ -204,7 +198,7 @@ struct Driver<S> {
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Driver<S> {
     /// Reads once and hands it to the engine; `false` if there is nothing now.
-    fn read(&mut self, work: &mut Work, cx: &mut Context<'_>) -> bool {
+    fn read(&mut self, work: &mut Batch, cx: &mut Context<'_>) -> bool {
         if self.ended {
             return false;
         }
@@ -220,30 +214,24 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Driver<S> {
             };
             let mut state = self.shared.lock();
             if ok && !buffer.filled().is_empty() {
-                // A violation is told by an event as well.
-                let _ = state.engine.receive(self.link.now(), buffer.filled());
+                state.receive(self.link.now(), buffer.filled(), &self.shared, work);
             } else {
                 self.ended = true;
                 state.engine.receive_end();
+                state.process(&self.shared, work);
             }
-            state.process(&self.shared, &mut work.batch);
             true
         })
     }
 
     /// Everything that can be done now; `true` when the wire is over.
-    fn go(&mut self, work: &mut Work, cx: &mut Context<'_>) -> bool {
+    fn go(&mut self, work: &mut Batch, cx: &mut Context<'_>) -> bool {
         let mut rounds = 0;
         loop {
             let mut progress = self.read(work, cx);
-            progress |= !work.batch.is_empty();
-            work.batch.settle();
-            if !work.batch.jobs.is_empty() {
-                serve::run(&self.shared, &mut work.batch.jobs, &mut work.reply);
-                if work.reply.capacity() > READ {
-                    work.reply = Vec::new();
-                }
-            }
+            progress |= !work.is_empty();
+            work.settle();
+            work.jobs.run(&self.shared);
             let written = lock(&self.link.io).write(&self.shared, || self.link.now(), cx);
             if progress {
                 rounds += 1;
@@ -254,8 +242,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Driver<S> {
                 return false;
             }
             let mut state = self.shared.lock();
-            state.process(&self.shared, &mut work.batch);
-            if !work.batch.is_empty() {
+            state.process(&self.shared, work);
+            if !work.is_empty() {
                 continue;
             }
             let closed = state.engine.is_closed();

@@ -2,19 +2,19 @@
 
 use std::{sync::Arc, task::Waker};
 
-use ipfi_proto::{Called, Code, Event, Failure, Started};
+use ipfi_proto::{CallId, Called, Code, Direct, Event, Failure, IncomingId, Instant, Started};
 
-use super::{Shared, State};
+use super::{Shared, State, calls::Calls, state::Bound};
 use crate::{
     scope,
-    serve::{Callee, Cancel, Job, Procedure},
+    serve::{Callee, Cancel, Job, Jobs, Procedure},
     trace::event,
 };
 
 /// What is to be done once the lock is open again.
 #[derive(Default)]
 pub(crate) struct Batch {
-    pub(crate) jobs: Vec<Job>,
+    pub(crate) jobs: Jobs,
     wakers: Vec<Waker>,
     cancelled: Vec<(Arc<Cancel>, Code)>,
     /// Of others, so it is dropped without the lock.
@@ -42,6 +42,20 @@ impl Batch {
 }
 
 impl State {
+    /// Takes bytes that came, and what follows from them.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        shared: &Shared,
+        batch: &mut Batch,
+    ) {
+        let Self { engine, bound, calls, .. } = self;
+        // A violation is told by an event as well.
+        let _ = engine.receive_with(now, bytes, &mut Tables { bound, calls, batch });
+        self.process(shared, batch);
+    }
+
     /// Takes all events of the engine, and items that wait for it.
     pub(crate) fn process(&mut self, shared: &Shared, batch: &mut Batch) {
         loop {
@@ -63,7 +77,10 @@ impl State {
             Event::Call { call, called, payload, handles, deadline, .. } => {
                 self.register(&handles);
                 let callee = match called {
-                    Called::Procedure(number) => self.bound(number),
+                    Called::Procedure(number) => match self.bound.get(number as usize) {
+                        Some(Ok(index)) => Callee::Procedure(*index),
+                        other => nobody(other),
+                    },
                     Called::Callback(id) => match self.exported(id) {
                         Some(procedure) => Callee::Callback(procedure),
                         None => Callee::Nobody(Failure::new(Code::NO_SUCH_CALLBACK, Started::No)),
@@ -83,10 +100,10 @@ impl State {
             }
             Event::Answer { call, payload, handles } => {
                 self.register(&handles);
-                batch.wakers.extend(self.complete(call, Ok((payload, handles))));
+                batch.wakers.extend(self.calls.complete(call, Ok((payload, handles))));
             }
             Event::Failed { call, failure } => {
-                batch.wakers.extend(self.complete(call, Err(failure)));
+                batch.wakers.extend(self.calls.complete(call, Err(failure)));
             }
             Event::Readable(id) => {
                 let slot = self.stream_mut(id);
@@ -112,15 +129,14 @@ impl State {
             Event::Bound { name, fingerprint, .. } => {
                 event!(debug, peer = shared.about.peer, name, "peer uses a procedure");
                 let found = shared.interface.find(&name, fingerprint);
-                self.bind(found.map_err(|(code, text)| (code, text.into())));
+                self.bound.push(found.map_err(|(code, text)| (code, text.into())));
             }
             Event::Cancelled { call, code } => {
                 event!(trace, peer = shared.about.peer, %code, "peer cancelled a call");
                 if let Some(cancel) = self.running(call) {
                     batch.cancelled.push((cancel, code));
-                } else if let Some(at) = batch.jobs.iter().position(|job| job.id == call) {
-                    let job = batch.jobs.remove(at);
-                    for handle in job.handles {
+                } else if let Some(handles) = batch.jobs.withdraw(call) {
+                    for handle in handles {
                         self.engine.dispose(handle, code);
                     }
                     self.engine.fail(call, &Failure::new(code, Started::No));
@@ -163,4 +179,39 @@ impl State {
             _ => {}
         }
     }
+}
+
+/// Where the engine puts small calls and answers.
+struct Tables<'a> {
+    bound: &'a [Bound],
+    calls: &'a mut Calls,
+    batch: &'a mut Batch,
+}
+
+impl Direct for Tables<'_> {
+    #[inline]
+    fn call(&mut self, id: IncomingId, procedure: u32, payload: &[u8]) {
+        match self.bound.get(procedure as usize) {
+            Some(Ok(index)) => self.batch.jobs.push_small(id, *index, payload),
+            other => {
+                let callee = nobody(other);
+                let (payload, handles) = (Vec::new(), Vec::new());
+                self.batch.jobs.push(Job { id, callee, payload, handles, deadline: None });
+            }
+        }
+    }
+
+    #[inline]
+    fn answer(&mut self, call: CallId, payload: &[u8]) {
+        self.batch.wakers.extend(self.calls.complete_small(call, payload));
+    }
+}
+
+/// Whom the peer calls by a number that stands for nothing.
+#[cold]
+fn nobody(bound: Option<&Bound>) -> Callee {
+    Callee::Nobody(match bound {
+        Some(Err((code, text))) => Failure::new(*code, Started::No).with_text(&**text),
+        Some(Ok(_)) | None => Failure::new(Code::NO_SUCH_PROCEDURE, Started::No),
+    })
 }

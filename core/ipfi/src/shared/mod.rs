@@ -1,5 +1,6 @@
 //! What all handles of a wire and its driver share: the engine and the tables, under one lock.
 
+mod calls;
 mod events;
 mod state;
 
@@ -20,8 +21,9 @@ use crate::{
     sync::lock,
 };
 
+pub(crate) use self::calls::Slot;
 pub(crate) use self::events::Batch;
-pub(crate) use self::state::{Slot, State};
+pub(crate) use self::state::State;
 
 /// What a driver does for the handles of its wire.
 pub(crate) trait Runtime: Send + Sync {

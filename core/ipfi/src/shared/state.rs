@@ -9,25 +9,17 @@ use std::{
 };
 
 use ipfi_proto::{
-    CallId, CallbackId, Cause, Code, Connection, Failure, IncomingId, Instant, Received, Started,
-    StreamId, Target,
+    CallbackId, Cause, Code, Connection, Failure, IncomingId, Instant, Received, Started, StreamId,
+    Target,
 };
 
 use crate::{
     scope::{self, Give},
-    serve::{Callee, Cancel, Procedure},
+    serve::{Cancel, Procedure},
     shape::Fnv,
-    shared::Shared,
+    shared::{Shared, calls::Calls},
     stream::Outlet,
 };
-
-/// A call of ours, as its handle sees it.
-#[derive(Debug)]
-pub(crate) enum Slot {
-    Free,
-    Open { id: CallId, waker: Option<Waker> },
-    Done(Result<(Vec<u8>, Vec<Received>), Failure>),
-}
 
 /// A stream, as its handle sees it.
 pub(super) struct StreamSlot {
@@ -45,6 +37,9 @@ struct Export {
     procedure: Procedure,
 }
 
+/// What a number stands for that the peer calls by: a procedure of the interface, or why not.
+pub(super) type Bound = Result<usize, (Code, Box<str>)>;
+
 /// A procedure of the peer that has a number.
 struct Binding {
     name: Box<str>,
@@ -61,17 +56,12 @@ pub(crate) struct State {
     /// The last round trip that was measured.
     pub(crate) pong: Option<std::time::Duration>,
     pub(crate) pong_wakers: Vec<Waker>,
-    slots: Vec<Slot>,
-    free_slots: Vec<u32>,
-    /// Calls of ours whose handles wait.
-    pub(crate) open: usize,
-    /// By the engine's number of the call.
-    by_call: Vec<u32>,
+    pub(crate) calls: Calls,
     pub(super) streams: Vec<Option<StreamSlot>>,
     exports: Vec<Option<Export>>,
     running: Vec<Option<(IncomingId, Arc<Cancel>)>>,
     /// What the peer calls by numbers.
-    bound: Vec<Result<usize, (Code, Box<str>)>>,
+    pub(super) bound: Vec<Bound>,
     bindings: HashMap<u64, Binding, BuildHasherDefault<Same>>,
     /// Streams with items that the engine does not have yet.
     pub(super) full: Vec<(StreamId, Arc<Outlet>)>,
@@ -86,10 +76,7 @@ impl State {
             close_wakers: Vec::new(),
             pong: None,
             pong_wakers: Vec::new(),
-            slots: Vec::new(),
-            free_slots: Vec::new(),
-            open: 0,
-            by_call: Vec::new(),
+            calls: Calls::default(),
             streams: Vec::new(),
             exports: Vec::new(),
             running: Vec::new(),
@@ -127,88 +114,7 @@ impl State {
         target
     }
 
-    /// A place for the answer of a call that the engine has.
-    #[inline]
-    pub(crate) fn open_slot(&mut self, id: CallId) -> u32 {
-        let open = Slot::Open { id, waker: None };
-        let slot = match self.free_slots.pop() {
-            Some(slot) => {
-                if let Some(place) = self.slots.get_mut(slot as usize) {
-                    *place = open;
-                }
-                slot
-            }
-            None => {
-                self.slots.push(open);
-                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
-            }
-        };
-        let index = id.index();
-        if index >= self.by_call.len() {
-            self.by_call.resize(index + 1, u32::MAX);
-        }
-        if let Some(entry) = self.by_call.get_mut(index) {
-            *entry = slot;
-        }
-        self.open += 1;
-        slot
-    }
-
-    #[inline]
-    pub(crate) fn slot_mut(&mut self, slot: u32) -> Option<&mut Slot> {
-        self.slots.get_mut(slot as usize)
-    }
-
-    /// Empties a place; says what was in it.
-    #[inline]
-    pub(crate) fn take_slot(&mut self, slot: u32) -> Slot {
-        let Some(place) = self.slots.get_mut(slot as usize) else { return Slot::Free };
-        let taken = std::mem::replace(place, Slot::Free);
-        match taken {
-            Slot::Free => {}
-            Slot::Open { .. } => {
-                self.open -= 1;
-                self.free_slots.push(slot);
-            }
-            Slot::Done(_) => self.free_slots.push(slot),
-        }
-        taken
-    }
-
-    /// The answer of a call came; says whom to wake.
-    #[inline]
-    pub(super) fn complete(
-        &mut self,
-        call: CallId,
-        outcome: Result<(Vec<u8>, Vec<Received>), Failure>,
-    ) -> Option<Waker> {
-        let slot = *self.by_call.get(call.index())?;
-        let place = self.slots.get_mut(slot as usize)?;
-        let Slot::Open { id, waker } = place else { return None };
-        if *id != call {
-            return None;
-        }
-        let waker = waker.take();
-        *place = Slot::Done(outcome);
-        self.open -= 1;
-        waker
-    }
-
     // ---- calls of the peer ----
-
-    pub(super) fn bind(&mut self, entry: Result<usize, (Code, Box<str>)>) {
-        self.bound.push(entry);
-    }
-
-    pub(super) fn bound(&self, number: u32) -> Callee {
-        match self.bound.get(number as usize) {
-            Some(Ok(index)) => Callee::Procedure(*index),
-            Some(Err((code, text))) => {
-                Callee::Nobody(Failure::new(*code, Started::No).with_text(&**text))
-            }
-            None => Callee::Nobody(Failure::new(Code::NO_SUCH_PROCEDURE, Started::No)),
-        }
-    }
 
     pub(crate) fn answer(
         &mut self,

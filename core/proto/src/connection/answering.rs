@@ -31,11 +31,12 @@ impl Connection {
         let key = call.0;
         self.clock.ended(now);
         let max = self.peer.max_message;
-        let closed = self.is_closed();
-        let Some(call) = self.incoming_mut(key).filter(|c| matches!(c.state, InState::Running))
-        else {
+        let small = SMALL.min(self.frame_size());
+        let place =
+            self.incoming.get_mut(key.index as usize).filter(|c| c.generation == key.generation);
+        let Some(call) = place.filter(|call| matches!(call.state, InState::Running)) else {
             self.discard(handles);
-            return Err(if closed { CallError::Closed } else { CallError::Finished });
+            return Err(if self.is_closed() { CallError::Closed } else { CallError::Finished });
         };
         let class = call.class;
         if let Some(code) = call.cancelled {
@@ -48,11 +49,10 @@ impl Connection {
             self.end_call(key, &Failure::new(Code::TOO_LARGE, Started::Yes));
             return Err(CallError::TooLarge { max });
         }
-        if payload.len() <= SMALL.min(self.frame_size()) && handles.is_empty() {
-            let tail = self.out.express(class).tail();
-            frame::put_answer(key.index, payload.len(), tail);
-            tail.extend_from_slice(&payload);
-            let mark = self.out.express_mark(class);
+        if payload.len() <= small && handles.is_empty() {
+            let queue = self.out.express(class);
+            frame::put_answer(key.index, &payload, queue.tail());
+            let mark = Mark::small(class, queue.end());
             self.end_with(key, InState::Over(mark));
             return Ok(());
         }
@@ -155,7 +155,7 @@ impl Connection {
         let (n, handles, more) = out.cut(frame_size, max_frame);
         let handles = self.raw_handles(&handles);
         if first && !more && handles.is_empty() {
-            frame::put_answer(key.index, n, &mut self.out.stage);
+            frame::put_answer_front(key.index, n, &mut self.out.stage);
         } else {
             let total = (first && more).then_some(total);
             put_part(kind::RESULT, key.index, more, total, &handles, n, &mut self.out.stage);

@@ -32,6 +32,14 @@ pub(crate) struct OutCall {
     pub(super) assembly: Option<Box<Assembly>>,
 }
 
+impl OutCall {
+    /// Says whether something else knows of it: a timer, or the turns.
+    #[inline]
+    pub(super) fn has_loose_ends(&self) -> bool {
+        self.out.is_some() || self.deadline.is_some()
+    }
+}
+
 /// Calls that have no number yet, by class.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
@@ -180,14 +188,14 @@ impl Connection {
     #[inline]
     fn open_small(&mut self, procedure: u32, number: u32, payload: &[u8]) -> CallId {
         let class = Priority::Normal;
-        let tail = self.out.express(class).tail();
-        frame::put_call(number, procedure, payload.len(), tail);
-        tail.extend_from_slice(payload);
+        let queue = self.out.express(class);
+        frame::put_call(number, procedure, payload, queue.tail());
+        let express = Some(Mark::small(class, queue.end()));
         let key = self.calls.insert(OutCall {
             number,
             class,
             over: false,
-            express: Some(self.out.express_mark(class)),
+            express,
             sent: false,
             deadline: None,
             out: None,
@@ -306,7 +314,7 @@ impl Connection {
             && deadline.is_none()
             && handles.is_empty()
         {
-            frame::put_call(number, procedure, n, stage);
+            frame::put_call_front(number, procedure, n, stage);
             return Some(n);
         }
         let callback = match &target {

@@ -1,7 +1,8 @@
 //! Bytes in: cutting them into frames, however they are split.
 
+use super::direct::{Direct, Hand, Handed, Queue};
 use super::{Connection, State};
-use crate::frame::{self, Header, ParseError, StreamRef};
+use crate::frame::{self, Header, ParseError, Short, StreamRef};
 use crate::handshake::{self, Hello};
 use crate::table::Key;
 use crate::varint::{self, Stop};
@@ -53,6 +54,31 @@ impl Connection {
     /// The peer broke the protocol. A last frame for it is ready in
     /// [`poll_transmit`](Self::poll_transmit), and [`Event::Closed`] follows.
     pub fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), ProtocolError> {
+        self.take(now, bytes, &mut Queue)
+    }
+
+    /// The same, but small calls and answers do not become events: they are handed over where they
+    /// lie, unless there are events before them.
+    ///
+    /// # Errors
+    ///
+    /// As of [`receive`](Self::receive).
+    #[inline]
+    pub fn receive_with(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        direct: &mut impl Direct,
+    ) -> Result<(), ProtocolError> {
+        self.take(now, bytes, &mut Handed(direct))
+    }
+
+    fn take(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        hand: &mut impl Hand,
+    ) -> Result<(), ProtocolError> {
         if self.is_closed() {
             return Ok(());
         }
@@ -60,11 +86,16 @@ impl Connection {
             self.clock.received(now);
         }
         let unsent = self.out.control.len();
-        let taken = self.take_bytes(now, bytes).and_then(|()| self.check_control(unsent));
+        let taken = self.take_bytes(now, bytes, hand).and_then(|()| self.check_control(unsent));
         taken.map_err(|error| self.violation(error))
     }
 
-    fn take_bytes(&mut self, now: Instant, mut bytes: &[u8]) -> Result<(), ProtocolError> {
+    fn take_bytes(
+        &mut self,
+        now: Instant,
+        mut bytes: &[u8],
+        hand: &mut impl Hand,
+    ) -> Result<(), ProtocolError> {
         if self.peer_codec.is_none() {
             bytes = self.take_hello(bytes)?;
         }
@@ -74,7 +105,16 @@ impl Connection {
             } else if self.input.partial.is_empty()
                 && let Some((frame, rest)) = self.whole_frame(bytes)?
             {
-                self.take_frame(now, frame)?;
+                // The two that matter for speed go without any intermediate state.
+                match frame::parse_short(frame) {
+                    Some((Short::Call { call, procedure }, payload)) => {
+                        self.take_call(call, procedure, payload, hand)?;
+                    }
+                    Some((Short::Answer { call }, payload)) => {
+                        self.take_answer(call, payload, hand)?;
+                    }
+                    None => self.take_frame(now, frame)?,
+                }
                 rest
             } else {
                 self.take_piece(now, bytes)?
@@ -128,7 +168,6 @@ impl Connection {
         }
     }
 
-    #[inline]
     fn take_frame(&mut self, now: Instant, frame: &[u8]) -> Result<(), ProtocolError> {
         if frame.is_empty() {
             return self.empty_frame(now);
@@ -139,9 +178,10 @@ impl Connection {
         })?;
         let payload = frame.get(used..).unwrap_or_default();
         match header {
-            // The two that matter for speed go without any intermediate state.
-            Header::Call { call, procedure } => self.take_call(call, procedure, payload),
-            Header::Answer { call } => self.take_answer(call, payload),
+            Header::Call { call, procedure } => {
+                self.take_call(call, procedure, payload, &mut Queue)
+            }
+            Header::Answer { call } => self.take_answer(call, payload, &mut Queue),
             Header::Control(head) => self.take_control(now, frame::parse_control(head, frame)?),
             other @ (Header::Items { .. }
             | Header::Open(_)

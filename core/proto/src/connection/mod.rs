@@ -2,6 +2,7 @@
 
 mod answering;
 mod calls;
+mod direct;
 mod handles;
 mod input;
 mod lifecycle;
@@ -13,6 +14,8 @@ mod sending;
 mod serving;
 mod streams;
 mod transmit;
+
+pub use self::direct::Direct;
 
 use crate::budget::Budget;
 use crate::event::{Event, Received};

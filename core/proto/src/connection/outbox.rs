@@ -59,6 +59,12 @@ pub(super) struct Mark {
 impl Mark {
     /// Before everything.
     pub(super) const SENT: Self = Self { queue: 0, at: 0 };
+
+    /// In the queue of small messages of a class.
+    #[inline]
+    pub(super) fn small(class: Priority, at: u64) -> Self {
+        Self { queue: 1 + class.index(), at }
+    }
 }
 
 #[derive(Debug)]
@@ -117,12 +123,6 @@ impl Outbox {
     #[expect(clippy::indexing_slicing, reason = "three classes")]
     pub(super) fn express(&mut self, class: Priority) -> &mut ByteQueue {
         &mut self.express[class.index()]
-    }
-
-    /// Where the last small message of a class ends.
-    #[inline]
-    pub(super) fn express_mark(&mut self, class: Priority) -> Mark {
-        Mark { queue: 1 + class.index(), at: self.express(class).end() }
     }
 
     /// Says whether everything up to `mark` was handed to the driver.

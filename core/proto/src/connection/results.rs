@@ -2,6 +2,7 @@
 
 use super::Connection;
 use super::calls::{NO_NUMBER, OutCall};
+use super::direct::Hand;
 use super::input::Sink;
 use super::lifecycle::Timer;
 use super::message::{Assembly, Piece, Starving};
@@ -11,7 +12,6 @@ use crate::table::Key;
 use crate::{CallId, Code, Event, Failure, ProtocolError, Started};
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 impl Connection {
     /// Gives a call up. No event follows. The peer is told, unless it never heard of the call.
@@ -90,7 +90,9 @@ impl Connection {
 
     /// Forgets a call, and lets another have its number.
     pub(super) fn forget_call(&mut self, key: Key) {
-        self.end_arguments_of(key);
+        if self.calls.get(key).is_some_and(OutCall::has_loose_ends) {
+            self.end_arguments_of(key);
+        }
         let Some(call) = self.calls.remove(key) else { return };
         if call.number != NO_NUMBER {
             if let Some(entry) = self.by_number.get_mut(call.number as usize) {
@@ -141,7 +143,12 @@ impl Connection {
 
     /// A whole result.
     #[inline]
-    pub(super) fn take_answer(&mut self, number: u32, payload: &[u8]) -> Result<(), ProtocolError> {
+    pub(super) fn take_answer(
+        &mut self,
+        number: u32,
+        payload: &[u8],
+        hand: &mut impl Hand,
+    ) -> Result<(), ProtocolError> {
         if payload.len() > self.config.limits.message_window {
             return Err(ProtocolError::CreditExceeded);
         }
@@ -150,18 +157,12 @@ impl Connection {
         if call.assembly.is_some() {
             return Err(ProtocolError::Malformed("answer in the middle of a result"));
         }
-        if call.over {
-            self.forget_call(key);
-            return Ok(());
-        }
-        let event = if self.budget.charge(payload.len()) {
-            Event::Answer { call: CallId(key), payload: payload.to_vec(), handles: Vec::new() }
-        } else {
-            let failure = Failure::new(Code::OVERLOADED, Started::Yes);
-            Event::Failed { call: CallId(key), failure }
-        };
+        let over = call.over;
         self.forget_call(key);
-        self.emit(event);
+        if !over && !hand.answer(self, CallId(key), payload) {
+            let failure = Failure::new(Code::OVERLOADED, Started::Yes);
+            self.emit(Event::Failed { call: CallId(key), failure });
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Calls that the peer opens.
 
+use super::direct::Hand;
 use super::input::Sink;
 use super::lifecycle::Timer;
 use super::message::{Assembly, Outgoing, Piece, Starving};
@@ -10,7 +11,6 @@ use crate::frame::{Open, RawHandle, RawTarget};
 use crate::table::{Key, at_mut};
 use crate::{Code, Event, Failure, IncomingId, Instant, Priority, ProtocolError, Started};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 /// A call of the peer, or the place for one.
 #[derive(Debug)]
@@ -131,31 +131,25 @@ impl Connection {
         number: u32,
         procedure: u32,
         payload: &[u8],
+        hand: &mut impl Hand,
     ) -> Result<(), ProtocolError> {
         if payload.len() > self.config.limits.message_window {
             return Err(ProtocolError::CreditExceeded);
         }
         let key = self.accept(number, Priority::Normal)?;
-        let called = Called::Procedure(procedure);
-        if let Some(code) = self.objection(&called) {
-            self.refuse(key, code, "");
+        if self.state != State::Open || procedure >= self.peer_bound {
+            let code = self.objection(&Called::Procedure(procedure));
+            self.refuse(key, code.unwrap_or(Code::NO_SUCH_PROCEDURE), "");
             return Ok(());
         }
         if !self.budget.charge(payload.len()) {
             self.refuse(key, Code::OVERLOADED, "");
             return Ok(());
         }
-        if let Some(call) = self.incoming_mut(key) {
+        if let Some(call) = self.incoming.get_mut(number as usize) {
             call.charged = payload.len();
         }
-        self.emit(Event::Call {
-            call: IncomingId(key),
-            called,
-            payload: payload.to_vec(),
-            handles: Vec::new(),
-            deadline: None,
-            priority: Priority::Normal,
-        });
+        hand.call(self, IncomingId(key), procedure, payload);
         Ok(())
     }
 
