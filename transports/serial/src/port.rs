@@ -107,6 +107,11 @@ impl OpenPort {
         Ok(self.stream.bytes_to_write()? as usize)
     }
 
+    /// How many bytes have arrived and can be read now.
+    pub(crate) fn arrived(&self) -> io::Result<usize> {
+        Ok(self.stream.bytes_to_read()? as usize)
+    }
+
     /// Closes without waiting for bytes that nobody will take any more.
     pub(crate) fn close_at_once(self) {
         let _ = self.stream.clear(ClearBuffer::All);

@@ -93,8 +93,13 @@ impl AsyncRead for SerialStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        // The kernel hands out at most 4 KiB at a time: take all there is.
+        // The kernel hands out at most 4 KiB at a time: take all there is. Asking for what is not
+        // there yet would make a pty wait for it within the kernel, while this thread could be
+        // passing on what it has.
         while buf.remaining() > 0 {
+            if buf.filled().len() > before && self.port()?.arrived().is_ok_and(|n| n == 0) {
+                break;
+            }
             let filled = buf.filled().len();
             match self.port()?.poll_read(cx, buf) {
                 Poll::Pending if filled > before => break,
