@@ -177,6 +177,8 @@ impl Port {
                 }
                 outlet.deliver(reading.clone()).await;
                 reading.clear();
+                // Who was given it sends it on while the next piece gathers.
+                tokio::task::yield_now().await;
             }
         });
         let watch = async {
