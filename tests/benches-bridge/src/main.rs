@@ -4,6 +4,8 @@
 //! ```text
 //! cargo build --release -p ipfi-bridge && cargo run --release --manifest-path tests/benches-bridge/Cargo.toml
 //! ```
+//!
+//! Arguments: the program to measure, and one part (`tcp` or `pty`).
 
 mod load;
 mod relay;
@@ -32,22 +34,26 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
 
-    println!("TCP -> TCP, {} MiB, median of {ROUNDS} rounds", load::BULK >> 20);
-    let relays = [
-        Relay::socat(&[]),
-        Relay::socat(&["-b65536"]),
-        Relay::splice2(),
-        Relay::bridge(&bridge, &[]),
-        Relay::bridge(&bridge, &["--no-splice"]),
-    ];
-    table(&relays, load::tcp_to_tcp);
-
-    println!("\npty <-> TCP, {} MiB each way, median of {ROUNDS} rounds", load::PTY_BULK >> 20);
-    let relays = [Relay::socat(&["-b65536"]), Relay::bridge(&bridge, &[])];
-    println!("to the pty:");
-    table(&relays, load::tcp_to_pty);
-    println!("from the pty:");
-    table(&relays, load::pty_to_tcp);
+    let only = arguments.get(1).map(String::as_str);
+    if only.is_none_or(|part| part == "tcp") {
+        println!("TCP -> TCP, {} MiB, median of {ROUNDS} rounds", load::BULK >> 20);
+        let relays = [
+            Relay::socat(&[]),
+            Relay::socat(&["-b65536"]),
+            Relay::splice2(),
+            Relay::bridge(&bridge, &[]),
+            Relay::bridge(&bridge, &["--no-splice"]),
+        ];
+        table(&relays, load::tcp_to_tcp);
+    }
+    if only.is_none_or(|part| part == "pty") {
+        println!("\npty <-> TCP, {} MiB each way, median of {ROUNDS} rounds", load::PTY_BULK >> 20);
+        let relays = [Relay::socat(&["-b65536"]), Relay::bridge(&bridge, &[])];
+        println!("to the pty:");
+        table(&relays, load::tcp_to_pty);
+        println!("from the pty:");
+        table(&relays, load::pty_to_tcp);
+    }
     ExitCode::SUCCESS
 }
 
