@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench::Bench, call::Call, exit, list::List, ping::Ping, serve::Serve};
+use crate::{
+    bench::Bench, call::Call, exit, gateway::Gateway, list::List, ping::Ping, serve::Serve,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,6 +51,9 @@ pub(crate) enum Command {
     /// Makes procedures of shell commands
     #[command(after_long_help = SERVE, after_help = SERVE)]
     Serve(Serve),
+    /// Lets many clients share one slow wire, call by call
+    #[command(after_long_help = GATEWAY, after_help = GATEWAY)]
+    Gateway(Gateway),
     /// Prints completions for a shell
     Completions {
         /// Which shell
@@ -83,3 +88,12 @@ Each command is a procedure (Vec<String>, Receiver<String>, Sender<String>):
   when the call is cancelled, or its wire lost, its process group gets SIGTERM, and SIGKILL 2 s later
 
 `ipfi call ADDRESS NAME word...` passes words.";
+
+const GATEWAY: &str = "\
+Calls, streams and callbacks of each client go to the shared wire under names of their own, and back. Of
+the shared wire, those who want it get the same number of bytes; among the calls of one client,
+priority says which is first. Deadlines run while a call waits. What a client leaves behind when it
+vanishes is cancelled. When the shared wire is lost, what was under way fails, and it is opened again
+until that works.
+
+Clients and device use the same codec: the gateway speaks MessagePack, or what the device insists on.";

@@ -35,17 +35,18 @@ impl Clock {
 
 /// What gives bytes to send, and takes those that came: an engine, or something around one.
 pub(crate) trait Engine {
-    fn connection(&mut self) -> &mut Connection;
+    /// `None`: it is over, and nothing is to be sent any more.
+    fn connection(&mut self) -> Option<&mut Connection>;
 
     /// As [`Connection::poll_transmit`].
     fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> usize {
-        self.connection().poll_transmit(now, buffer)
+        self.connection().map_or(0, |engine| engine.poll_transmit(now, buffer))
     }
 }
 
 impl Engine for Connection {
-    fn connection(&mut self) -> &mut Connection {
-        self
+    fn connection(&mut self) -> Option<&mut Connection> {
+        Some(self)
     }
 }
 
@@ -79,9 +80,9 @@ impl Io {
     /// Moves what can be moved now. `true`: something came or time passed, so there may be events,
     /// and it is to be polled again. `false`: the task will be woken.
     pub(crate) fn poll(&mut self, engine: &mut impl Engine, cx: &mut Context<'_>) -> bool {
-        let events = self.read(engine.connection(), cx);
+        let events = engine.connection().is_some_and(|engine| self.read(engine, cx));
         self.write(engine, cx);
-        events || self.late(engine.connection(), cx)
+        events || engine.connection().is_some_and(|engine| self.late(engine, cx))
     }
 
     fn write(&mut self, engine: &mut impl Engine, cx: &mut Context<'_>) {
@@ -97,7 +98,9 @@ impl Io {
                     Poll::Ready(_) => {
                         self.broken = true;
                         self.ended = true;
-                        engine.connection().receive_end();
+                        if let Some(engine) = engine.connection() {
+                            engine.receive_end();
+                        }
                     }
                     Poll::Pending => return,
                 },

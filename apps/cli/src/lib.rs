@@ -19,6 +19,7 @@ mod call;
 mod cli;
 mod connect;
 mod exit;
+mod gateway;
 mod io;
 mod json;
 mod link;
@@ -78,6 +79,14 @@ async fn run(cli: &Cli, registry: &Registry) -> Result<(), Error> {
             tokio::select! {
                 result = serve::run(args, registry, stop) => result,
                 result = signals::run(sender, || ()) => Ok(result?),
+            }
+        }
+        Command::Gateway(args) => {
+            let (sender, stop) = signals::Stop::channel();
+            let shared = gateway::Shared::new(args);
+            tokio::select! {
+                result = gateway::run(args, registry, shared.clone(), stop) => result,
+                result = signals::run(sender, || shared.print_stats()) => Ok(result?),
             }
         }
         Command::Completions { shell } => {

@@ -1,0 +1,98 @@
+//! Clients that want more than the line carries get the same share of it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use ipfi::proto::{CallOptions, Direction, Handle};
+
+use super::{super::hub::WhileDown, world::World};
+
+/// Spread of shares around their mean, as a part of it.
+fn spread(shares: &[f64]) -> f64 {
+    let mean = shares.iter().sum::<f64>() / f64::from(u32::try_from(shares.len()).unwrap());
+    shares.iter().map(|share| (share - mean).abs() / mean).fold(0.0, f64::max)
+}
+
+#[test]
+fn two_hundred_clients_of_a_serial_line_get_the_same() {
+    let mut world = World::new(WhileDown::Wait);
+    world.plug_in();
+    let keys: Vec<_> = (0..200).map(|_| world.join()).collect();
+    let mut served = BTreeMap::new();
+    let minutes = 3;
+    for _ in 0..minutes * 600 {
+        // Some have many small calls, some few large ones, all more than there is room for.
+        for (n, key) in keys.iter().enumerate() {
+            let (at_once, size) = [(1, 200), (4, 40), (16, 120), (2, 400)][n % 4];
+            let done = world.client(*key).answers.len();
+            assert_eq!(world.client(*key).failures.len(), 0);
+            let made = served.entry(*key).or_insert(0);
+            while *made < done + at_once {
+                world.call(*key, "echo", &vec![0; size]);
+                *made += 1;
+            }
+        }
+        world.run(Duration::from_millis(100));
+    }
+    let share = |key: &u64| {
+        let bytes: usize =
+            world.clients[key].answers.values().map(|answer| answer.len() + 16).sum();
+        f64::from(u32::try_from(bytes).unwrap())
+    };
+    let shares: Vec<_> = keys.iter().map(share).collect();
+    let total: f64 = shares.iter().sum();
+    let spread = spread(&shares);
+    println!("{total:.0} bytes in {minutes} minutes, spread {:.1} %", spread * 100.0);
+    assert!(spread < 0.2, "{spread}: {shares:?}");
+    // And the line was busy all the while.
+    assert!(total > 0.8 * 11_520.0 * 60.0 * f64::from(minutes), "{total}");
+}
+
+#[test]
+fn a_client_of_many_streams_gets_no_more_than_one_of_few() {
+    let mut world = World::new(WhileDown::Wait);
+    world.plug_in();
+    let (greedy, modest) = (world.join(), world.join());
+    world.run(Duration::from_millis(100)); // they say hello
+    let mut streams = BTreeMap::new();
+    for (key, count) in [(greedy, 20), (modest, 1)] {
+        for _ in 0..count {
+            let stream = world.client(key).engine().open_stream(Direction::Outgoing).unwrap();
+            let handles = [Handle::Stream(stream)];
+            world.call_with(key, "eat", b"", &handles, CallOptions::default());
+            streams.insert((key, stream), 0_usize);
+        }
+    }
+    for _ in 0..600 {
+        for ((key, stream), sent) in &mut streams {
+            while world.client(*key).engine().send_item(*stream, &[0; 50]).is_ok() {
+                *sent += 51;
+            }
+        }
+        world.run(Duration::from_millis(100));
+    }
+    let of = |wanted| {
+        let sent: usize =
+            streams.iter().filter(|((key, _), _)| *key == wanted).map(|(_, sent)| *sent).sum();
+        f64::from(u32::try_from(sent).unwrap())
+    };
+    let ratio = of(greedy) / of(modest);
+    // What is in windows and not on the line yet is more for the greedy one.
+    assert!(ratio < 1.3, "{ratio}");
+}
+
+#[test]
+fn a_newcomer_does_not_wait_for_all_that_others_have_to_say() {
+    let mut world = World::new(WhileDown::Wait);
+    world.plug_in();
+    let busy = world.join();
+    for _ in 0..30 {
+        world.call(busy, "echo", &[0; 1000]);
+    }
+    world.run(Duration::from_millis(200));
+    let key = world.join();
+    let call = world.call(key, "echo", b"hello");
+    let begun = world.now;
+    world.until(|world| world.client(key).answers.contains_key(&call));
+    let took = world.now - begun;
+    assert!(took < Duration::from_millis(600), "{took:?} where 30 calls take 2.6 s");
+}
