@@ -46,7 +46,7 @@ pub struct Limits {
     /// they are polled, items until they are consumed, answers until they are sent. Not announced:
     /// a call that finds no room is refused as [`Code::OVERLOADED`](crate::Code::OVERLOADED). At least
     /// twice `max_message`, of which one is kept free for a message that is under way, so that it
-    /// can always be finished; default 32 MiB.
+    /// can always be finished; default 128 MiB, of which half are the windows of all calls at once.
     pub max_buffered: usize,
     /// Calls that the peer may have open at once; announced; 8 to 131,072; default 256.
     pub max_calls: u32,
@@ -80,7 +80,7 @@ impl Default for Limits {
             max_frame: 128 << 10,
             max_message: 4 << 20,
             message_window: 256 << 10,
-            max_buffered: 32 << 20,
+            max_buffered: 128 << 20,
             max_calls: 256,
             max_streams: 256,
             stream_window: 64 << 10,
@@ -275,6 +275,14 @@ impl Priority {
 mod tests {
     use super::*;
     use crate::Instant;
+
+    #[test]
+    fn no_call_within_the_defaults_can_be_refused_for_want_of_room() {
+        for limits in [Limits::default(), Limits::smallest()] {
+            let windows = limits.max_calls as usize * limits.message_window;
+            assert!(windows <= limits.max_buffered / 2, "{windows} of {}", limits.max_buffered);
+        }
+    }
 
     #[test]
     fn a_bucket_holds_its_rate() {

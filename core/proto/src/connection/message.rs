@@ -174,14 +174,14 @@ impl Assembly {
 
     /// Makes room for `len` bytes, and for more if there is enough: for the rest of the frame, which
     /// nothing else can come before, and for twice as much as there was, so that small pieces are
-    /// not copied again and again.
+    /// not copied again and again. Never for more than may come: that is the room of others.
     fn grow(&mut self, len: usize, left: usize, budget: &mut Budget, max_message: usize) -> bool {
         let most = match (self.admitted, self.total) {
             (Some(size), _) => size,
-            (None, Some(total)) => usize::try_from(total).unwrap_or(usize::MAX),
-            (None, None) => max_message,
+            (None, Some(total)) => usize::try_from(total.min(self.granted)).unwrap_or(usize::MAX),
+            (None, None) => usize::try_from(self.granted).unwrap_or(usize::MAX).min(max_message),
         };
-        let frame = (len + left).min(max_message).max(len);
+        let frame = (len + left).min(most).max(len);
         let headroom = if self.admitted.is_some() { 0 } else { budget.headroom(max_message) };
         for wanted in [(self.bytes.capacity() * 2).min(most).max(frame), len] {
             let more = wanted.saturating_sub(self.charged);
