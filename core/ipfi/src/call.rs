@@ -15,7 +15,7 @@ use ipfi_proto::{CallOptions, Code, Failure, Received, Started, Target};
 use serde::Deserialize;
 
 use crate::{
-    CallError, Inbound, Outbound, Priority, Value,
+    CallError, Inbound, Outbound, Parts, Priority, Value,
     handler::Given,
     raw::Came,
     scope::{self, Give},
@@ -158,6 +158,22 @@ impl<R> Call<'_, R> {
         self
     }
 
+    /// Makes the call now, but leaves its arguments open: more follow bit by bit.
+    ///
+    /// # Errors
+    ///
+    /// The call cannot be made; nothing was sent.
+    pub fn in_parts(mut self) -> Result<Parts<R>, CallError> {
+        let decode = self.decode;
+        let inner = std::mem::replace(&mut self.inner, Err(CallError::Encode(String::new())));
+        let mut inner = inner?;
+        inner.options.more = true;
+        let handles = u32::try_from(inner.given.len()).unwrap_or(u32::MAX);
+        let (shared, slot, unsent) = launch(inner, true)?;
+        let state = Progress::Open { shared: shared.clone(), slot, unsent };
+        Ok(Parts::new(Pending { state, decode, result: PhantomData }, shared, slot, handles))
+    }
+
     /// Makes the call now. It goes on while nobody waits for it, until the handle is dropped.
     #[inline]
     pub fn start(self) -> Pending<R> {
@@ -235,7 +251,7 @@ fn launch(inner: Inner<'_>, now: bool) -> Result<(Arc<Shared>, u32, bool), CallE
             let unsent = !now && options.deadline.is_none() && handles.is_empty();
             if unsent {
                 drop(state);
-            } else if state.calls.open().is_multiple_of(BURST) {
+            } else if state.calls.open().is_multiple_of(BURST) && !state.has_unsent_arguments() {
                 drop(state);
                 shared.runtime().flush(&shared);
             } else {
@@ -318,7 +334,7 @@ impl<R> Future for Pending<R> {
         if let Some(Slot::Open { waker, .. }) = state.calls.get_mut(*slot) {
             set_waker(waker, cx);
             if std::mem::replace(unsent, false) {
-                if state.calls.open() == 1 {
+                if state.calls.open() == 1 && !state.has_unsent_arguments() {
                     // Nothing to put together with it, so it may as well go from here.
                     drop(state);
                     shared.runtime().flush(shared);

@@ -80,6 +80,34 @@ impl Codec {
         dispatch!(self, F => F::encode(value, out))
     }
 
+    /// What stands before arguments of this number that follow one by one.
+    pub(crate) fn head_of_tuple(self, len: usize) -> Vec<u8> {
+        let _ = len;
+        match self {
+            #[cfg(feature = "bincode")]
+            Self::Bincode => Vec::new(),
+            #[cfg(feature = "msgpack")]
+            Self::MessagePack if len == 0 => vec![0xc0],
+            #[cfg(feature = "msgpack")]
+            Self::MessagePack => vec![0x90 | u8::try_from(len.min(15)).unwrap_or(15)],
+        }
+    }
+
+    /// What stands before this many bytes.
+    pub(crate) fn head_of_bytes(self, len: u32) -> Vec<u8> {
+        match self {
+            #[cfg(feature = "bincode")]
+            Self::Bincode => {
+                let mut head = Vec::new();
+                // A length is written like any other number.
+                let _ = self.encode(&len, &mut head);
+                head
+            }
+            #[cfg(feature = "msgpack")]
+            Self::MessagePack => [&[0xc6], &len.to_be_bytes()[..]].concat(),
+        }
+    }
+
     /// The same arguments, as our codecs read them: whoever writes all arguments as an array writes
     /// none as an empty one.
     #[inline]

@@ -8,8 +8,9 @@ use crate::{
     Context, Fault, Handler, Raw, Shape,
     describe::{Description, ProcedureDescription},
     handler::Erased,
+    queue::{Admission, Bound},
     raw,
-    serve::{Bound, Permit, Procedure},
+    serve::Procedure,
     shape::{fingerprint, signature},
 };
 
@@ -130,12 +131,21 @@ impl Interface {
         self
     }
 
-    /// At most so many procedures run at once, over all wires together; further calls are refused
-    /// with [`Code::REFUSED`]. For each wire, [`Limits::max_calls`](crate::Limits::max_calls) says
-    /// it.
+    /// At most so many procedures run at once, over all wires together; further calls
+    /// [wait](Self::max_waiting) for their turn. For each wire,
+    /// [`Limits::max_calls`](crate::Limits::max_calls) says it.
     #[must_use]
     pub fn max_running(mut self, max: u32) -> Self {
         self.bound.max = Some(max);
+        self
+    }
+
+    /// At most so many calls wait for [`max_running`](Self::max_running), first come, first served;
+    /// further ones are refused with [`Code::REFUSED`] and did not start. Their arguments count as
+    /// held for their peer ([`Limits::max_buffered`](crate::Limits::max_buffered)). Default 1024.
+    #[must_use]
+    pub fn max_waiting(mut self, max: usize) -> Self {
+        self.bound.max_waiting = max;
         self
     }
 
@@ -206,8 +216,8 @@ impl Interface {
     }
 
     #[inline]
-    pub(crate) fn permit(&self) -> Option<Permit> {
-        self.bound.permit()
+    pub(crate) fn admit(&self) -> Admission {
+        self.bound.admit()
     }
 
     /// What peers are told.

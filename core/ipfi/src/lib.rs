@@ -47,6 +47,10 @@ pub mod manual;
 #[cfg(feature = "std")]
 mod options;
 #[cfg(feature = "std")]
+mod parts;
+#[cfg(feature = "std")]
+mod queue;
+#[cfg(feature = "std")]
 mod raw;
 #[cfg(feature = "std")]
 mod scope;
@@ -82,6 +86,7 @@ pub use self::{
     handler::{AsValue, Async, Erased, Given, Handler, OrFault, Place, Plain, Reply, With},
     interface::Interface,
     options::WireOptions,
+    parts::Parts,
     raw::{Came, Inbound, Outbound, Raw, RawHandle},
     shape::Shape,
     stream::{Finish, Receiver, Recv, Send, Sender, channel},

@@ -39,6 +39,8 @@ thread_local! {
     static GIVING: Cell<Option<Codec>> = const { Cell::new(None) };
     /// Whether `GIVEN` has anything: looking at it costs more.
     static GAVE: Cell<bool> = const { Cell::new(false) };
+    /// The place of the first.
+    static FIRST: Cell<u32> = const { Cell::new(0) };
     static GIVEN: RefCell<Vec<Give>> = const { RefCell::new(Vec::new()) };
     static TAKING: RefCell<Option<Taking>> = const { RefCell::new(None) };
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -133,8 +135,16 @@ pub(crate) fn give(give: Give) -> Option<u32> {
     GAVE.set(true);
     GIVEN.with_borrow_mut(|given| {
         given.push(give);
-        u32::try_from(given.len() - 1).ok()
+        u32::try_from(given.len() - 1).ok()?.checked_add(FIRST.get())
     })
+}
+
+/// Writes a part of a message in which there are so many handles already.
+pub(crate) fn after<R>(handles: u32, f: impl FnOnce() -> R) -> R {
+    let outer = FIRST.replace(handles);
+    let result = f();
+    FIRST.set(outer);
+    result
 }
 
 /// The codec of the message that is being written.
@@ -145,7 +155,7 @@ pub(crate) fn giving() -> Option<Codec> {
 /// Writes something that is not part of the message, in the middle of it.
 pub(crate) fn aside<R>(f: impl FnOnce() -> R) -> R {
     let (gave, given) = (GAVE.replace(false), GIVEN.take());
-    let result = f();
+    let result = after(0, f);
     GIVEN.set(given);
     GAVE.set(gave);
     result

@@ -1,6 +1,7 @@
 //! Running procedures: at once in the driver if they are ready at once, else on a task.
 
 mod jobs;
+mod line;
 
 use std::{
     future::Future,
@@ -17,7 +18,7 @@ use ipfi_proto::{Code, Failure, IncomingId, Instant, Received, Started};
 
 use self::jobs::Outcome;
 pub(crate) use self::jobs::{Callee, Job, Jobs};
-use crate::{scope::Give, shared::Shared, sync::lock};
+use crate::{queue::Permit, scope::Give, shared::Shared, sync::lock};
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) type Answer = Result<(Vec<u8>, Vec<Give>), Failure>;
@@ -180,38 +181,6 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
     Failure::new(Code::PANICKED, Started::Yes).with_text(text)
-}
-
-/// How many procedures of an interface run at once.
-#[derive(Debug, Default)]
-pub(crate) struct Bound {
-    pub(crate) max: Option<u32>,
-    running: Arc<AtomicU32>,
-}
-
-/// One of them.
-#[derive(Debug)]
-pub(crate) struct Permit(Option<Arc<AtomicU32>>);
-
-impl Bound {
-    /// `None`: there are too many.
-    #[inline]
-    pub(crate) fn permit(&self) -> Option<Permit> {
-        let Some(max) = self.max else { return Some(Permit(None)) };
-        if self.running.fetch_add(1, Ordering::AcqRel) >= max {
-            self.running.fetch_sub(1, Ordering::AcqRel);
-            return None;
-        }
-        Some(Permit(Some(self.running.clone())))
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        if let Some(running) = &self.0 {
-            running.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
 }
 
 /// A flag that is set once.

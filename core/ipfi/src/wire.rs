@@ -6,10 +6,11 @@ use ipfi_proto::{Cause, Code, Stats};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Call, CallError, Raw, Value,
+    Call, CallError, Parts, Raw, Value,
     call::To,
     describe::{self, Answer, Description},
     serve::Flag,
+    shape::shape_of,
     shared::Shared,
 };
 
@@ -114,6 +115,22 @@ impl Wire {
         args: impl Value,
     ) -> Call<'a, R> {
         Call::new(self.shared.clone(), To::untyped(name), &args)
+    }
+
+    /// Calls a procedure whose arguments follow bit by bit. `A` is the tuple of all of them.
+    ///
+    /// For encoded arguments: [`call_raw`](Self::call_raw) and [`in_parts`](Call::in_parts).
+    ///
+    /// # Errors
+    ///
+    /// The call cannot be made; nothing was sent.
+    pub fn call_in_parts<A: Value, R: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Parts<R>, CallError> {
+        let codec = self.shared.codec().map_err(CallError::Encode)?;
+        let head = Raw::new(codec.head_of_tuple(shape_of::<A>().arity()));
+        Call::new(self.shared.clone(), To::typed::<A, R>(name), &head).in_parts()
     }
 
     /// What the peer offers. If `known` has it already, by its hash, only the hash travels.

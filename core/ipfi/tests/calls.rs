@@ -192,7 +192,8 @@ async fn serve_only_refuses_its_own_calls() {
 async fn an_interface_bounds_what_runs() {
     let server = Interface::new()
         .procedure("forever", async || std::future::pending::<()>().await)
-        .max_running(2);
+        .max_running(2)
+        .max_waiting(0);
     let server = Arc::new(server);
     let (one, _a) = Wire::pair(Interface::new(), server.clone());
     let (two, _b) = Wire::pair(Interface::new(), server);
@@ -240,4 +241,132 @@ async fn description_by_hash() {
     assert_eq!(again, all);
     let (wire, _other) = Wire::pair(Interface::new(), Interface::new().private());
     assert_eq!(wire.describe(&[]).await.unwrap_err().code(), Code::NO_SUCH_PROCEDURE);
+}
+
+#[tokio::test]
+async fn calls_wait_in_line_for_their_turn() {
+    let released = Arc::new(tokio::sync::Semaphore::new(0));
+    let release = released.clone();
+    let running = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let server = {
+        let running = running.clone();
+        Interface::new()
+            .procedure("wait", move |n: u32| {
+                let (released, running) = (released.clone(), running.clone());
+                async move {
+                    assert!(running.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2);
+                    let _go = released.acquire().await.unwrap();
+                    running.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    n
+                }
+            })
+            .procedure("now", |n: u32| n)
+            .blocking("block", |n: u32| n)
+            .max_running(2)
+            .max_waiting(100)
+    };
+    let (wire, _other) = Wire::pair(Interface::new(), server);
+    let first: Vec<_> = (0..2u32).map(|n| wire.call::<u32>("wait", (n,)).start()).collect();
+    let given_up = wire.call::<u32>("wait", (9u32,)).start();
+    let late = wire.call::<u32>("now", (9u32,)).deadline(Duration::from_millis(20)).start();
+    let line: Vec<_> = (2..40u32)
+        .flat_map(|n| ["wait", "now", "block"].map(|name| wire.call::<u32>(name, (n,)).start()))
+        .collect();
+    let late = late.await.unwrap_err();
+    assert_eq!(late.code(), Code::DEADLINE);
+    drop(given_up);
+    let mut refused = 0;
+    release.add_permits(2);
+    for (n, call) in first.into_iter().enumerate() {
+        assert_eq!(call.await.unwrap() as usize, n);
+    }
+    for call in line {
+        match call.await {
+            Ok(_) => {}
+            Err(error) => {
+                assert_eq!((error.code(), error.started()), (Code::REFUSED, Started::No));
+                refused += 1;
+            }
+        }
+    }
+    // 114 came when two ran and two waited.
+    assert!((14..=17).contains(&refused), "{refused}");
+    assert_eq!(wire.call::<u32>("now", (1u32,)).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn arguments_come_bit_by_bit() {
+    let server = Interface::new()
+        .procedure("store", |name: String, content: ipfi::Bytes, n: u64| {
+            format!("{name} {} {n}", content.iter().map(|&b| u64::from(b)).sum::<u64>())
+        })
+        .procedure("two", async |mut a: ipfi::Receiver<u8>, b: ipfi::Callback<(), u8>| {
+            (a.recv().await.unwrap().unwrap(), b.call(()).await.unwrap())
+        });
+    let (wire, other) = Wire::pair(Interface::new(), server);
+    let mut call = wire.call_in_parts::<(String, ipfi::Bytes, u64), String>("store").unwrap();
+    call.argument(&"ones").await.unwrap();
+    call.begin_bytes(3_000_000).await.unwrap();
+    for _ in 0..3000 {
+        call.bytes(&[1; 1000]).await.unwrap();
+    }
+    assert!(wire.stats().calls == 1 && other.stats().buffered <= 4 << 20);
+    call.argument(&7u64).await.unwrap();
+    assert_eq!(call.finish().await.unwrap(), "ones 3000000 7");
+    // A byte at a time, with what is beside them.
+    let (sender, receiver) = ipfi::channel::<u8>(1);
+    let mut call = wire
+        .call_in_parts::<(ipfi::Receiver<u8>, ipfi::Callback<(), u8>), (u8, u8)>("two")
+        .unwrap();
+    call.argument(&receiver).await.unwrap();
+    call.argument(&ipfi::Callback::<(), u8>::new(|| 2u8)).await.unwrap();
+    let call = call.finish();
+    sender.send(1).await.unwrap();
+    assert_eq!(call.await.unwrap(), (1, 2));
+    // Another signature is found without the arguments being complete.
+    let mut call = wire.call_in_parts::<(u8,), String>("store").unwrap();
+    call.argument(&1u8).await.unwrap();
+    assert_eq!(call.finish().await.unwrap_err().code(), Code::SIGNATURE_MISMATCH);
+    // Too much; given up.
+    let mut call = wire.call_raw("store", vec![]).in_parts().unwrap();
+    let mut sent = 0;
+    let error = loop {
+        match call.bytes(&[0; 10_000]).await {
+            Ok(()) => sent += 10_000,
+            Err(error) => break error,
+        }
+        assert!(sent < 5 << 20);
+    };
+    assert_eq!(error.code(), Code::TOO_LARGE);
+    drop(call);
+    wire.ping().await.unwrap();
+    wire.ping().await.unwrap();
+    assert_eq!((wire.stats().calls, other.stats().buffered), (0, 0));
+    // The wire breaks in between.
+    let mut call = wire.call_raw("store", vec![]).in_parts().unwrap();
+    call.bytes(&vec![0; 100_000]).await.unwrap();
+    other.abort(Code(300), "enough");
+    for _ in 0..10 {
+        call.bytes(&vec![0; 100_000]).await.unwrap();
+    }
+    assert!(matches!(call.finish().await.unwrap_err(), CallError::Lost { .. }));
+}
+
+#[tokio::test]
+async fn many_large_uploads_are_held_back_and_none_is_refused() {
+    let server = Interface::new().procedure("size", async |bytes: ipfi::Bytes| {
+        tokio::task::yield_now().await;
+        bytes.len() as u64
+    });
+    let (wire, other) = Wire::pair(Interface::new(), server);
+    let small = ipfi::Bytes::from(vec![7; 300 << 10]);
+    let large = ipfi::Bytes::from(vec![7; 4_000_000]);
+    let calls: Vec<_> = (0..600)
+        .map(|n| wire.call::<u64>("size", (if n % 20 == 0 { &large } else { &small }.clone(),)))
+        .map(ipfi::Call::start)
+        .collect();
+    for (n, call) in calls.into_iter().enumerate() {
+        assert_eq!(call.await.unwrap(), if n % 20 == 0 { 4_000_000 } else { 300 << 10 });
+        assert!(other.stats().buffered <= ipfi::Limits::default().max_buffered);
+    }
 }

@@ -12,8 +12,11 @@
 //! let everybody = SharedBudget::new(256 << 20);
 //! let options = WireOptions::new().limits(limits).budget(everybody).serve_only();
 //! # let _ = options;
-//! // Over all wires, at most 1000 procedures at once.
-//! let interface = Interface::new().procedure("add", |a: i64, b: i64| a + b).max_running(1000);
+//! // Over all wires, at most 1000 procedures at once; 5000 calls more may wait for their turn.
+//! let interface = Interface::new()
+//!     .procedure("add", |a: i64, b: i64| a + b)
+//!     .max_running(1000)
+//!     .max_waiting(5000);
 //! # let _ = interface;
 //! ```
 //!

@@ -7,8 +7,13 @@ use std::{
 
 use ipfi_proto::{Code, Failure, IncomingId, Instant, Received, Started};
 
-use super::{Answer, Incoming, Procedure, Served, later, panicked};
-use crate::{scope, shared::Shared, trace::event};
+use super::{Answer, Incoming, Procedure, Served, later, line, panicked};
+use crate::{
+    queue::{Admission, Permit},
+    scope,
+    shared::Shared,
+    trace::event,
+};
 
 /// Answers up to this many bytes are put together in one buffer.
 const SMALL: usize = 2048;
@@ -177,11 +182,28 @@ fn answer(shared: &Arc<Shared>, replies: &[u8], done: &mut Vec<(IncomingId, Outc
 }
 
 fn run(id: IncomingId, procedure: &Procedure, call: Incoming<'_>) -> Outcome {
+    match call.shared.interface.admit() {
+        Admission::Now(permit) => run_now(id, procedure, call, permit),
+        Admission::Later(ticket) => {
+            line::wait(id, procedure, call, ticket);
+            Outcome::Running
+        }
+        Admission::Never => {
+            call.shared.dispose(call.handles.into_iter(), Code::REFUSED);
+            let failure = Failure::new(Code::REFUSED, Started::No);
+            Outcome::other(Err(failure.with_text("too many calls wait already")))
+        }
+    }
+}
+
+#[inline]
+pub(super) fn run_now(
+    id: IncomingId,
+    procedure: &Procedure,
+    call: Incoming<'_>,
+    permit: Permit,
+) -> Outcome {
     let Incoming { shared, payload, handles, reply, deadline, cancel } = call;
-    let Some(permit) = shared.interface.permit() else {
-        shared.dispose(handles.into_iter(), Code::REFUSED);
-        return Outcome::other(Err(Failure::new(Code::REFUSED, Started::No)));
-    };
     let start = reply.len();
     let incoming = Incoming { shared, payload, handles, reply, deadline, cancel };
     let served = catch_unwind(AssertUnwindSafe(|| procedure(incoming)));

@@ -77,6 +77,14 @@ impl Shape {
         }
     }
 
+    /// How many values there are one after another.
+    pub(crate) fn arity(&self) -> usize {
+        match self {
+            Self::Tuple(items) => items.len(),
+            _ => 0,
+        }
+    }
+
     /// What peers compare.
     fn canonical(&self, out: &mut Fnv) {
         let fields = |out: &mut Fnv, tag: &str, fields: &[(&'static str, Self)]| {

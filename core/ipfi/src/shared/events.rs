@@ -62,6 +62,9 @@ impl State {
             while let Some(event) = self.engine.poll_event() {
                 self.take(shared, event, batch);
             }
+            if self.has_unsent_arguments() {
+                batch.wakers.extend(self.arguments_sent());
+            }
             if self.full.is_empty() {
                 return;
             }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use ipfi_proto::{
-    CallbackId, Cause, Code, Connection, Failure, IncomingId, Instant, Received, Started, StreamId,
-    Target,
+    CallId, CallbackId, Cause, Code, Connection, Failure, IncomingId, Instant, Received, Started,
+    StreamId, Target,
 };
 
 use crate::{
@@ -63,6 +63,8 @@ pub(crate) struct State {
     /// What the peer calls by numbers.
     pub(super) bound: Vec<Bound>,
     bindings: HashMap<u64, Binding, BuildHasherDefault<Same>>,
+    /// Who waits until no more than so many bytes of arguments are unsent.
+    arguments: Vec<(CallId, usize, Waker)>,
     /// Streams with items that the engine does not have yet.
     pub(super) full: Vec<(StreamId, Arc<Outlet>)>,
 }
@@ -82,6 +84,7 @@ impl State {
             running: Vec::new(),
             bound: Vec::new(),
             bindings: HashMap::default(),
+            arguments: Vec::new(),
             full: Vec::new(),
         }
     }
@@ -112,6 +115,33 @@ impl State {
             self.bindings.entry(hash).or_insert(binding);
         }
         target
+    }
+
+    /// Wakes when no more than `unsent` bytes of the arguments of a call are left to be sent. The
+    /// driver sees to that, so it has to do the writing itself.
+    pub(crate) fn wait_for_arguments(
+        &mut self,
+        call: CallId,
+        unsent: usize,
+        cx: &std::task::Context<'_>,
+    ) {
+        self.arguments.retain(|(other, ..)| *other != call);
+        self.arguments.push((call, unsent, cx.waker().clone()));
+    }
+
+    #[inline]
+    pub(crate) fn has_unsent_arguments(&self) -> bool {
+        !self.arguments.is_empty()
+    }
+
+    #[cold]
+    pub(super) fn arguments_sent(&mut self) -> impl Iterator<Item = Waker> {
+        let engine = &self.engine;
+        let sent = |(call, unsent, _): &mut (CallId, usize, Waker)| {
+            engine.unsent_arguments(*call) <= *unsent
+        };
+        let woken: Vec<_> = self.arguments.extract_if(.., sent).collect();
+        woken.into_iter().map(|(.., waker)| waker)
     }
 
     // ---- calls of the peer ----
