@@ -13,6 +13,8 @@ const MOST_AHEAD_MICROS: u64 = 100_000;
 const FADING: u64 = 64;
 /// The same for a network, where the queue would be somebody else's: the grain of timers.
 const NETWORK_AHEAD_MICROS: u64 = 2000;
+/// A network is nobody's own: what a late driver has missed it may make good, but only so much.
+const CATCH_UP_MICROS: u64 = 10_000;
 /// The longest that one frame may take.
 const LONGEST_FRAME: Duration = Duration::from_millis(500);
 
@@ -29,6 +31,8 @@ pub(crate) struct Line {
     /// Something waits for its turn on the line; how late the driver came to send such before.
     has_waiting: bool,
     lateness: u64,
+    /// With a network: what may go out at once, being late, in microseconds.
+    catch_up: u64,
 }
 
 fn nanos(at: Instant) -> u64 {
@@ -46,12 +50,14 @@ impl Line {
             ahead: AHEAD_MICROS,
             has_waiting: false,
             lateness: 0,
+            catch_up: 0,
         }
     }
 
     pub(crate) fn set_rate(&mut self, bytes_per_second: u64) {
         self.nanos_per_byte = Some(1_000_000_000 / bytes_per_second.max(1));
         self.ahead = NETWORK_AHEAD_MICROS;
+        self.catch_up = CATCH_UP_MICROS;
     }
 
     /// The time that `bytes` take, zero if the rate is unknown.
@@ -77,19 +83,30 @@ impl Line {
         self.ready_at() <= now && self.queued <= self.allowed
     }
 
-    /// There is more to send, and the driver is to come back at [`ready_at`](Self::ready_at).
-    pub(crate) fn wait(&mut self) {
-        self.has_waiting = self.nanos_per_byte.is_some();
+    /// Whether there is more to send; if the line is not ready, the driver is to come back at
+    /// [`ready_at`](Self::ready_at).
+    pub(crate) fn set_waiting(&mut self, waits: bool, ready: bool) {
+        let waited = self.has_waiting || !ready;
+        self.has_waiting = waits && waited && self.nanos_per_byte.is_some();
     }
 
-    /// The driver has come back. As Linux limits the queues of network devices (`lib/dynamic_queue_limits.c`),
-    /// only that the line would fall idle makes its queue longer.
-    fn come_back(&mut self, now: Instant) {
-        if core::mem::take(&mut self.has_waiting) {
-            let late = now.as_micros().saturating_sub(self.ready_at().as_micros());
-            self.lateness = late.max(self.lateness - self.lateness / FADING);
-            self.ahead = (self.lateness * 5 / 4).clamp(AHEAD_MICROS, MOST_AHEAD_MICROS);
+    /// The driver has come back. A line that fell idle gets a longer queue, as Linux limits those of network
+    /// devices (`lib/dynamic_queue_limits.c`). Returns since when there was work to do, if not just now.
+    fn come_back(&mut self, now: Instant) -> u64 {
+        let now = now.as_micros();
+        if !self.has_waiting {
+            return now;
         }
+        if self.catch_up > 0 {
+            let since = (self.free / 1000).max(now.saturating_sub(self.catch_up));
+            self.has_waiting = since < now;
+            return since.min(now);
+        }
+        self.has_waiting = false;
+        let late = now.saturating_sub(self.ready_at().as_micros());
+        self.lateness = late.max(self.lateness - self.lateness / FADING);
+        self.ahead = (self.lateness * 5 / 4).clamp(AHEAD_MICROS, MOST_AHEAD_MICROS);
+        now
     }
 
     /// Whether nothing was on the line just before `now`.
@@ -99,9 +116,9 @@ impl Line {
 
     /// Gives out `bytes`. Returns when the last of them will have left.
     pub(crate) fn give(&mut self, now: Instant, bytes: usize) -> Instant {
-        self.come_back(now);
+        let since = self.come_back(now).saturating_mul(1000);
         let work = (bytes as u64).saturating_mul(self.nanos_per_byte.unwrap_or(0));
-        self.free = self.free.max(nanos(now)).saturating_add(work);
+        self.free = self.free.max(since).saturating_add(work);
         Instant::from_micros(self.free.div_ceil(1000))
     }
 
@@ -133,7 +150,7 @@ mod tests {
                 idle += (now.as_micros() * 1000).saturating_sub(line.free) / 1_000_000;
                 line.give(now, 50);
             }
-            line.wait();
+            line.set_waiting(true, false);
             now = line.ready_at() + Duration::from_millis(late);
         }
         idle
@@ -147,15 +164,36 @@ mod tests {
         assert!(idle(200) > 300, "but not for ever: {}", idle(200));
     }
 
+    /// A thousand frames of 10,000 bytes a second, by a driver so many milliseconds late.
+    fn network_seconds(late: u64) -> u64 {
+        let (mut line, mut now) = (Line::new(None, 0), at(0));
+        for _ in 0..1000 {
+            line.set_rate(10_000);
+            if !line.is_ready(now) {
+                line.set_waiting(true, false);
+                now = line.ready_at() + Duration::from_millis(late);
+            }
+            line.give(now, 100);
+        }
+        now.as_micros() / 1_000_000
+    }
+
+    #[test]
+    fn a_late_driver_keeps_the_pace_of_a_network() {
+        assert_eq!(network_seconds(0), 9);
+        assert_eq!(network_seconds(11), 9);
+        assert!(network_seconds(100) > 18, "but sends no long bursts");
+    }
+
     #[test]
     fn patience_is_forgotten() {
         let mut line = Line::new(Some(10_000), 0);
         line.give(at(0), 500);
-        line.wait();
+        line.set_waiting(true, false);
         line.give(at(80), 500);
         assert_eq!(line.ahead, 50_000);
         for _ in 0..300 {
-            line.wait();
+            line.set_waiting(true, false);
             let now = line.ready_at();
             line.give(now, 100);
         }

@@ -76,14 +76,10 @@ impl Link {
 
     /// Puts the next frame into `out`, if there is one.
     fn next_frame(&mut self, now: Instant) -> bool {
-        if !self.may_send(now) {
-            let own = self.turn.is_none() && self.outgoing.congestion.is_none();
-            if own && self.has_something_to_send(now) {
-                self.line.wait();
-            }
-            return false;
-        }
-        if !self.has_something_to_send(now) {
+        let ready = self.may_send(now);
+        let waits = self.has_something_to_send(now);
+        self.line.set_waiting(waits && self.turn.is_none(), ready);
+        if !ready || !waits {
             return false;
         }
         if let Some(turn) = &mut self.turn {
