@@ -118,11 +118,21 @@ async fn a_restarted_peer_ends_the_stream_and_frees_the_line() {
 
 #[tokio::test(start_paused = true)]
 async fn tells_how_it_fares() {
-    let (mut left, mut right) = pair(",flip=1e-3").await.unwrap();
+    let (mut left, mut right) = pair(",flip=1e-3,rate=10000").await.unwrap();
+    let start = Instant::now();
     left.write_all(&vec![7; 20_000]).await.unwrap();
     right.read_exact(&mut vec![0; 20_000]).await.unwrap();
+    let goodput = 20_000.0 / start.elapsed().as_secs_f64();
     let health = left.health();
     let value = |name| &health.iter().find(|reading| reading.name == name).unwrap().value;
+    // Up to the last acknowledgement, which may be on its way.
+    assert!(
+        matches!(value("goodput"), Value::Rate(rate) if (0.9..1.05).contains(&(rate / goodput)))
+    );
+    assert!(matches!(value("fec"), Value::Text(mode) if mode != "off"));
+    let bad = right.health().into_iter().find(|reading| reading.name == "bad-frames");
+    assert!(matches!(bad.unwrap().value, Value::Count(10..)));
+    assert!(matches!(value("rtt"), Value::Time(_)));
     assert!(matches!(value("retransmitted"), Value::Count(10..)));
     assert!(matches!(value("byte-errors"), Value::Number(rate) if (2e-3..3e-2).contains(rate)));
     assert!(matches!(value("frame"), Value::Count(32..100)));

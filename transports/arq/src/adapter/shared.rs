@@ -4,6 +4,7 @@ use std::io;
 use std::string::{String, ToString};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -29,6 +30,34 @@ pub(crate) struct State {
     pub(crate) opener: Option<Waker>,
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
+    pub(crate) goodput: Goodput,
+}
+
+/// Bytes of the stream a second, over the time between two looks.
+#[derive(Debug, Default)]
+pub(crate) struct Goodput {
+    since: Duration,
+    bytes: u64,
+    rate: f64,
+}
+
+/// Who looks more often sees the same again.
+const LEAST_BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+impl Goodput {
+    /// `bytes` in all have come through both ways by `now`.
+    pub(crate) fn look(&mut self, now: Duration, bytes: u64) -> f64 {
+        let passed = now.saturating_sub(self.since);
+        let is_first = self.since.is_zero() && !passed.is_zero();
+        if is_first || passed >= LEAST_BETWEEN_LOOKS {
+            let more = u32::try_from(bytes - self.bytes).unwrap_or(u32::MAX);
+            self.rate = f64::from(more) / passed.as_secs_f64();
+        }
+        if passed >= LEAST_BETWEEN_LOOKS {
+            (self.since, self.bytes) = (now, bytes);
+        }
+        self.rate
+    }
 }
 
 impl Shared {
@@ -42,6 +71,7 @@ impl Shared {
             opener: None,
             reader: None,
             writer: None,
+            goodput: Goodput::default(),
         };
         Self { state: Arc::new(Mutex::new(state)), start }
     }
@@ -62,7 +92,7 @@ impl Shared {
 }
 
 /// Later than any program runs.
-const FAR: std::time::Duration = std::time::Duration::from_secs(60 * 60 * 24 * 365 * 30);
+const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
 impl State {
     /// Whether the stream has ended badly, though the driver may still have the stream below.

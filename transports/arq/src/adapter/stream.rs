@@ -125,10 +125,16 @@ impl ByteStream for ArqStream {
     }
 
     fn health(&self) -> Vec<Reading> {
-        let statistics = self.shared.lock().link.statistics();
+        let now = self.shared.now() - crate::Instant::from_micros(0);
+        let mut state = self.shared.lock();
+        let statistics = state.link.statistics();
+        let through = statistics.bytes_delivered + statistics.bytes_read;
+        let goodput = state.goodput.look(now, through);
+        drop(state);
         let errors = 1.0 / approximate(statistics.bytes_per_error.max(1));
         let sent = approximate(statistics.wire_bytes_sent.max(1));
         let mut readings = Vec::from([
+            Reading::new("goodput", Value::Rate(goodput)),
             Reading::new(
                 "efficiency",
                 Value::Number(approximate(statistics.bytes_delivered) / sent),
