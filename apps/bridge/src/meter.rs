@@ -38,13 +38,16 @@ pub(crate) async fn run(bridges: Vec<Arc<Stats>>) {
         let now = Instant::now();
         let seconds = (now - then).as_secs_f64().max(0.001);
         then = now;
-        let lines = bridges.iter().zip(&mut before).map(|(stats, before)| {
+        let columns = columns();
+        let lines = bridges.iter().zip(&mut before).flat_map(|(stats, before)| {
             let totals = (stats.a_to_b.load(Relaxed), stats.b_to_a.load(Relaxed));
             let rates = (rate(totals.0 - before.0, seconds), rate(totals.1 - before.1, seconds));
             *before = totals;
-            line(stats, totals, rates)
+            let mut lines = health(stats, columns);
+            lines.insert(0, line(stats, totals, rates));
+            lines
         });
-        draw(&lines.collect::<Vec<_>>(), columns());
+        draw(&lines.collect::<Vec<_>>(), columns);
     }
 }
 
@@ -118,10 +121,20 @@ fn line(stats: &Stats, totals: (u64, u64), rates: (u64, u64)) -> String {
         (0, n) => write!(line, "{n} peers"),
         (_, n) => write!(line, "DOWN, {} tries, {n} peers", stats.tries.load(Relaxed)),
     };
-    for reading in stats.health() {
-        let _ = write!(line, "  {} {}", reading.name, reading.value);
-    }
     line
+}
+
+/// How the links at the ends fare, on as many lines as it takes.
+fn health(stats: &Stats, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for (name, value) in stats.health() {
+        let word = format!("  {name} {value}");
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < columns => line.push_str(&word),
+            Some(_) | None => lines.push(word),
+        }
+    }
+    lines
 }
 
 struct Clear;
@@ -136,6 +149,7 @@ impl Drop for Clear {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::Facing;
     use ipfi_transport::{Reading, Value};
 
     #[tokio::test]
@@ -145,8 +159,18 @@ mod tests {
         let up = line(&stats, (10_000, 3), (2048, 0));
         stats.down.store(1, Relaxed);
         stats.tries.store(7, Relaxed);
-        stats.set_health(vec![Reading::new("fec", Value::Text("light".into()))]);
         insta::assert_snapshot!(format!("{up}\n{}", line(&stats, (0, 0), (0, 0))));
+    }
+
+    #[tokio::test]
+    async fn shows_all_readings_on_a_narrow_terminal() {
+        let stats = Stats::new("", "a".into(), "b".into());
+        assert_eq!(health(&stats, 40), Vec::<String>::new());
+        let fec = Reading::new("fec", Value::Text("light".into()));
+        let frame = Reading::new("frame", Value::Count(440));
+        let goodput = Reading::new("goodput", Value::Rate(9342.0));
+        stats.set_health(Facing::A, vec![goodput, frame, fec]);
+        assert_eq!(health(&stats, 40), ["  goodput 9342 B/s  frame 440", "  fec light"]);
     }
 
     #[test]

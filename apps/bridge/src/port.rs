@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use ipfi_transport::{BoxStream, ByteStream, reason};
 use tokio::{
     io::AsyncWrite,
-    time::{Instant, interval, sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     exit::BridgeError,
     log,
     queue::{CHUNK, Receiver},
-    relay::poll_read,
+    relay::{LOOK, poll_read},
     session::dial,
     settings::WhileDown,
     signals::{DRAIN, Stop},
@@ -154,13 +154,13 @@ impl Port {
         let bridge = self.bridge.clone();
         let end = bridge.end(self.facing);
         let (endless, reopens) = (end.properties.endless, bridge.retries(end));
-        let sent = match self.facing {
-            Facing::A => &bridge.stats.b_to_a,
-            Facing::B => &bridge.stats.a_to_b,
-        };
+        let sent = bridge.stats.sent_to(self.facing);
         let (arrived, departed) = (AtomicU64::new(0), AtomicU64::new(0));
         let has_health = !stream.health().is_empty();
         let stream = Shared::new(stream);
+        let look = || {
+            bridge.stats.set_health(self.facing, stream.get(|stream| stream.health()));
+        };
         let mut stop = self.stop.clone();
         let (writing, inbox, reading) = (&mut self.writing, &mut self.inbox, &mut self.reading);
 
@@ -182,10 +182,9 @@ impl Port {
             }
         });
         let watch = async {
-            let mut ticks = interval(Duration::from_secs(1));
             loop {
-                ticks.tick().await;
-                bridge.stats.set_health(stream.get(|stream| stream.health()));
+                look();
+                sleep(LOOK).await;
             }
         };
         let lost = |error: io::Error| {
@@ -197,7 +196,7 @@ impl Port {
         };
         let linger = bridge.settings.linger;
 
-        tokio::select! {
+        let ending = tokio::select! {
             ended = &mut read => match ended {
                 Err(error) => lost(error),
                 Ok(()) if endless || reopens => Ending::Lost("the other end closed it".into()),
@@ -250,7 +249,11 @@ impl Port {
                 }).await;
                 Ending::Finished
             }
+        };
+        if has_health {
+            look();
         }
+        ending
     }
 }
 

@@ -23,6 +23,8 @@ use crate::{
     stats::add,
 };
 
+/// How often streams are asked how they fare.
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
 /// How many chunks one direction may move before others get their turn.
 const TURNS: usize = 16;
 
@@ -64,18 +66,22 @@ pub(crate) struct Manner {
 
 /// Relays both ways until both directions have ended or one stream is cut.
 ///
-/// The end of a direction passes through as the end, a cut as a cut.
+/// The end of a direction passes through as the end, a cut as a cut. `look` is shown the streams once a
+/// second, and when all is over, if one of them knows how it fares.
 pub(crate) async fn relay(
     a: &mut BoxStream,
     b: &mut BoxStream,
     manner: Manner,
     counters: (&AtomicU64, &AtomicU64),
     stop: &mut Stop,
+    look: impl Fn(&BoxStream, &BoxStream),
 ) -> Verdict {
     let mut there = Way::new(counters.0, manner.splices);
     let mut back = Way::new(counters.1, manner.splices);
     let mut last = Instant::now();
     let mut stopping = false;
+    let has_health = !a.health().is_empty() || !b.health().is_empty();
+    let mut next_look = last;
     let verdict = loop {
         let limit = match there.is_done() || back.is_done() {
             _ if stopping => DRAIN,
@@ -90,6 +96,10 @@ pub(crate) async fn relay(
                 Progress::Moved => last = Instant::now(),
             },
             () = sleep_until(last + limit), if !limit.is_zero() => break Verdict::TimedOut,
+            () = sleep_until(next_look), if has_health => {
+                look(a, b);
+                next_look = Instant::now() + LOOK;
+            }
             () = stop.requested(), if !stopping => {
                 stopping = true;
                 last = Instant::now();
@@ -98,6 +108,9 @@ pub(crate) async fn relay(
             }
         }
     };
+    if has_health {
+        look(a, b);
+    }
     match &verdict {
         Verdict::Cut(End::A, _) => b.abort(),
         Verdict::Cut(End::B, _) => a.abort(),

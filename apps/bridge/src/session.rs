@@ -198,7 +198,11 @@ async fn run(bridge: &Bridge, mut a: BoxStream, mut b: BoxStream, mut stop: Stop
     add(&stats.peers, 1);
     let _active = Counted::new(&stats.active);
     let counters = (&stats.a_to_b, &stats.b_to_a);
-    let verdict = relay(&mut a, &mut b, bridge.manner(), counters, &mut stop).await;
+    let look = |a: &BoxStream, b: &BoxStream| {
+        stats.set_health(Facing::A, a.health());
+        stats.set_health(Facing::B, b.health());
+    };
+    let verdict = relay(&mut a, &mut b, bridge.manner(), counters, &mut stop, look).await;
     if matches!(verdict, Verdict::Cut(..)) {
         add(&stats.cut, 1);
     }

@@ -13,6 +13,8 @@ use ipfi_transport::{Reading, Value};
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::bridge::Facing;
+
 /// Counters of one bridge.
 #[derive(Debug)]
 pub(crate) struct Stats {
@@ -41,7 +43,8 @@ pub(crate) struct Stats {
     pub(crate) discarded: AtomicU64,
     /// Ends that are down now.
     pub(crate) down: AtomicU64,
-    health: Mutex<Vec<Reading>>,
+    /// How the links at the ends fare, those that know.
+    health: Mutex<[Vec<Reading>; 2]>,
 }
 
 pub(crate) fn add(counter: &AtomicU64, n: usize) {
@@ -70,12 +73,30 @@ impl Stats {
         }
     }
 
-    pub(crate) fn set_health(&self, health: Vec<Reading>) {
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    /// Counts the bytes that this end was sent.
+    pub(crate) fn sent_to(&self, facing: Facing) -> &AtomicU64 {
+        match facing {
+            Facing::A => &self.b_to_a,
+            Facing::B => &self.a_to_b,
+        }
     }
 
-    pub(crate) fn health(&self) -> Vec<Reading> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What the link at this end says of itself.
+    pub(crate) fn set_health(&self, facing: Facing, health: Vec<Reading>) {
+        let [a, b] = &mut *self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        *(if facing == Facing::A { a } else { b }) = health;
+    }
+
+    /// The names and values of both ends; if both have some, each name says which end it is of.
+    pub(crate) fn health(&self) -> Vec<(String, Value)> {
+        let [a, b] = self.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let both = !a.is_empty() && !b.is_empty();
+        let prefixes = if both { ["a-", "b-"] } else { [""; 2] };
+        let named = prefixes.into_iter().zip([a, b]).flat_map(|(prefix, readings)| {
+            let name = move |reading: Reading| (format!("{prefix}{}", reading.name), reading.value);
+            readings.into_iter().map(name)
+        });
+        named.collect()
     }
 
     fn counters(&self) -> [(&'static str, u64); 10] {
@@ -108,8 +129,8 @@ impl Stats {
         for (name, n) in rest.iter().filter(|(_, n)| *n > 0) {
             let _ = write!(text, ", {name} {n}");
         }
-        for reading in self.health() {
-            let _ = write!(text, ", {} {}", reading.name, reading.value);
+        for (name, value) in self.health() {
+            let _ = write!(text, ", {name} {value}");
         }
         text
     }
@@ -122,8 +143,8 @@ impl Stats {
         for (name, n) in self.counters() {
             object[name] = json!(n);
         }
-        for reading in self.health() {
-            object["health"][reading.name] = match reading.value {
+        for (name, value) in self.health() {
+            object["health"][name] = match value {
                 Value::Count(n) => json!(n),
                 Value::Rate(x) | Value::Number(x) => json!(x),
                 Value::Time(t) => json!(t.as_secs_f64()),
@@ -182,8 +203,11 @@ mod tests {
         let stats = Stats::new("gps", "tcp-listen::7000".into(), "serial:/dev/gps".into());
         add(&stats.a_to_b, 5_000_000);
         add(&stats.cut, 2);
-        stats.set_health(vec![Reading::new("rtt", Value::Time(Duration::from_millis(12)))]);
+        let rtt = |ms| vec![Reading::new("rtt", Value::Time(Duration::from_millis(ms)))];
+        stats.set_health(Facing::B, rtt(12));
         tokio::time::advance(Duration::from_millis(1500)).await;
         insta::assert_snapshot!(format!("{}\n{}", stats.text(), stats.json()));
+        stats.set_health(Facing::A, rtt(7));
+        assert!(stats.text().ends_with(", a-rtt 7.0 ms, b-rtt 12.0 ms"), "{}", stats.text());
     }
 }

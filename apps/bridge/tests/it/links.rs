@@ -199,3 +199,46 @@ fn many_bridges_from_a_file() {
     local.write_all(b"two\n").unwrap();
     assert_eq!(answer(&local), "two\n");
 }
+
+/// Two bridges at the ends of a bad line, which is a third one.
+#[test]
+fn a_link_over_a_bad_line_says_how_it_fares() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b] = ["a", "b"].map(|name| dir.path().join(name).display().to_string());
+    let noise = format!("noise+pty:{a},flip=3e-4,rate=100000,seed=7");
+    let mut line = Bridge::start(&[&noise, &format!("pty:{b}")]);
+    line.wait_for(&format!("opened pty:{b}"));
+    let arq = |end| format!("arq+serial:{end},baud=1000000");
+    let (near_listener, near_address) = server();
+    let (far_listener, far_address) = server();
+    let mut near = Bridge::start(&["--stats=json", &arq(&a), &near_address]);
+    // The other one is on a terminal of 80 columns, for the meter.
+    let far = format!("exec {} {} {far_address}", env!("CARGO_BIN_EXE_ipfi-bridge"), arq(&b));
+    let mut script = Command::new("sh");
+    let words = ["-c", "exec script -qfec \"$0\" /dev/null >&2", &format!("stty cols 80; {far}")];
+    script.args(words).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut screen = Bridge::spawn(script);
+    let (near_client, _) = near_listener.accept().unwrap();
+    let (far_client, _) = far_listener.accept().unwrap();
+    pass(&payload(300_000), &near_client, &far_client);
+
+    // Readings are taken once a second.
+    let mut health = serde_json::Value::Null;
+    until(|| {
+        near.signal("USR1");
+        let line = near.wait_for("{");
+        let totals: serde_json::Value =
+            serde_json::from_str(&line[line.find('{').unwrap()..]).unwrap();
+        health = totals["health"].clone();
+        health["retransmitted"].as_u64().is_some_and(|frames| frames > 0)
+    });
+    assert!(health["goodput"].is_f64() && health["rtt"].as_f64().unwrap() < 5.0, "{health}");
+    assert!(health["efficiency"].as_f64().unwrap() > 0.3, "{health}");
+    assert!(health["bad-frames"].is_u64(), "{health}");
+    assert!(health["frame"].as_u64().unwrap() < 1000, "{health}");
+    assert!(health["byte-errors"].as_f64().unwrap() > 1e-4, "{health}");
+    assert_eq!(health["fec"], "light", "{health}");
+    for name in ["goodput", "retransmitted", "bad-frames", "frame", "fec", "rtt"] {
+        screen.wait_for(&format!(" {name} "));
+    }
+}
