@@ -9,8 +9,6 @@
 use ipfi_morse::channel::{Air, Channel};
 use ipfi_morse::modem::{Config, Demodulator, Event, Mode, Modulator, Note, Packet};
 
-const HOPPING: [Mode; 5] = [Mode::Rescue, Mode::Room, Mode::Brisk, Mode::Fast, Mode::Cable];
-
 fn bytes(length: usize, seed: u64) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
     (0..length).map(|_| random.u8(..)).collect()
@@ -67,7 +65,7 @@ fn packets(events: &[Event]) -> Vec<&Packet> {
 #[test]
 fn every_mode_carries_packets_of_every_length() {
     let config = Config::new(48_000);
-    for mode in HOPPING {
+    for mode in Mode::ALL {
         for length in [0, 1, 7, 60, mode.parameters(&config.plain).packet] {
             let sent = bytes(length, length as u64);
             let sent_sound = sound(&config, std::slice::from_ref(&sent), mode);
@@ -76,6 +74,47 @@ fn every_mode_carries_packets_of_every_length() {
             assert_eq!(found.len(), 1, "{mode} {length}: {events:?}");
             assert_eq!(found[0].bytes, sent, "{mode} {length}");
             assert_eq!((found[0].mode, found[0].corrected), (mode, 0), "{length}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "minutes"]
+fn sweep() {
+    let config = Config::new(48_000);
+    let only = std::env::var("MODES").unwrap_or_default();
+    let airs = std::env::var("AIRS").unwrap_or_else(|_| "snr=30 snr=15 snr=8 snr=3 snr=0 snr=25,room=0.3/6 snr=25,room=0.5/3 snr=25,room=0.8/0 snr=25,room=0.8/-6".into());
+    let n: u64 = std::env::var("N").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
+    for mode in Mode::ALL {
+        if !only.is_empty() && !only.contains(mode.name()) {
+            continue;
+        }
+        let len = mode.parameters(&config.plain).packet;
+        for air in airs.split(' ') {
+            let (mut ok, mut begun, mut strain, mut margin, mut snr, mut corr) =
+                (0, 0, 0, 0.0, 0.0, 0);
+            for seed in 0..n {
+                let sent = bytes(len, seed);
+                let s = sound(&config, std::slice::from_ref(&sent), mode);
+                let events = heard(&config, &s, air, seed);
+                begun += events.iter().any(|e| matches!(e, Event::Begin { mode: m, length, .. } if *m == mode && *length == len)) as u32;
+                for p in packets(&events) {
+                    assert_eq!(p.bytes, sent);
+                    ok += 1;
+                    strain += p.strain;
+                    margin += p.margin_db;
+                    snr += p.snr_db;
+                    corr += p.corrected;
+                }
+            }
+            let k = ok.max(1) as f32;
+            println!(
+                "{mode:8} {air:20} ok {ok}/{n} begun {begun} strain {:.0} margin {:.1} snr {:.1} corrected {:.1}",
+                strain as f32 / k,
+                margin / k,
+                snr / k,
+                corr as f32 / k
+            );
         }
     }
 }

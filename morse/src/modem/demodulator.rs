@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::mode::{Mode, RATE};
-use super::preamble::{Preamble, Sweep};
+use super::mode::{Mode, RATE, Shape};
+use super::preamble::{Preamble, SIGNAL};
 use super::reception::{Ended, Progress, Reception};
 use super::search::{Found, HOP, Search};
+use super::signal::SignalSearch;
 use super::{Config, ConfigError, Plain};
 use crate::resample::Resampler;
 
@@ -96,6 +97,9 @@ pub struct Demodulator {
     /// The first sample of the next window to be searched.
     window: u64,
     found: Vec<Found>,
+    signals: SignalSearch,
+    /// The number of the sample that the search for signals calls its first.
+    first: u64,
     receptions: Vec<Reception>,
     ear: Ear,
     carrier: bool,
@@ -119,6 +123,8 @@ impl Demodulator {
             search: Search::new(),
             window: 0,
             found: Vec::new(),
+            signals: SignalSearch::new(&Mode::Plain.shape(&config.plain)),
+            first: (Search::WINDOW - HOP) as u64,
             receptions: Vec::new(),
             ear: Ear::default(),
             carrier: false,
@@ -154,6 +160,8 @@ impl Demodulator {
         self.window = self.base + self.sound.len() as u64;
         self.base = self.window;
         self.sound.clear();
+        self.signals = SignalSearch::new(&Mode::Plain.shape(&self.plain));
+        self.first = self.base;
         self.ear.quiet();
         self.listen();
     }
@@ -165,6 +173,11 @@ impl Demodulator {
             let sample = self.filter.next(sample);
             self.ear.hear(sample);
             self.sound.push(sample);
+            if let Some((start, likeness)) = self.signals.take(sample) {
+                let shape = Mode::Plain.shape(&self.plain);
+                let start = self.first as f64 + start + (SIGNAL.len() * shape.dot) as f64;
+                self.begin(shape, start, likeness);
+            }
         }
         self.look();
         self.advance();
@@ -183,24 +196,20 @@ impl Demodulator {
             let mut found = std::mem::take(&mut self.found);
             self.search.look(window, &mut found);
             for sweep in found.drain(..) {
-                self.begin(sweep);
+                let shape = sweep.mode.shape(&self.plain);
+                let start = self.window as usize + sweep.start + Preamble::of(&shape).samples();
+                self.begin(shape, start as f64, sweep.share);
             }
             self.found = found;
             self.window += HOP as u64;
         }
     }
 
-    fn begin(&mut self, found: Found) {
-        let shape = found.mode.shape(&self.plain);
-        if Sweep::of(found.mode).is_none() {
-            return;
-        }
-        let start = self.window + found.start as u64;
-        let start = (start + Preamble::of(&shape).samples() as u64) as f64;
+    /// The header of a packet may begin there.
+    fn begin(&mut self, shape: Shape, start: f64, clarity: f32) {
         let near = |reception: &Reception| reception.is_near(&shape, start);
         if let Some(known) = self.receptions.iter().position(near) {
-            if self.receptions[known].has_header() || self.receptions[known].clarity >= found.share
-            {
+            if self.receptions[known].has_header() || self.receptions[known].clarity >= clarity {
                 return;
             }
             self.receptions.swap_remove(known);
@@ -209,13 +218,13 @@ impl Demodulator {
             let least = self.receptions.iter().enumerate().filter(|(_, r)| !r.has_header());
             let least = least.min_by(|(_, a), (_, b)| a.clarity.total_cmp(&b.clarity));
             match least {
-                Some((index, known)) if known.clarity < found.share => {
+                Some((index, known)) if known.clarity < clarity => {
                     self.receptions.swap_remove(index);
                 }
                 _ => return,
             }
         }
-        self.receptions.push(Reception::new(shape, start, found.share));
+        self.receptions.push(Reception::new(shape, start, clarity));
     }
 
     fn advance(&mut self) {

@@ -26,6 +26,7 @@ mod preamble;
 mod reception;
 mod reed_solomon;
 mod search;
+mod signal;
 mod trellis;
 
 use thiserror::Error;

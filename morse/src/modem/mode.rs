@@ -120,7 +120,7 @@ impl Mode {
                 tones: 1,
                 lowest: plain.tone,
                 spacing: 0.0,
-                dot: (1.2 / plain.wpm * f64::from(RATE)).round() as usize,
+                dot: (1.2 / plain.wpm * f64::from(RATE) / 16.0).round() as usize * 16,
                 stride: 0,
                 pause: 4,
                 ..hopping

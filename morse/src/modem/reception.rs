@@ -108,7 +108,9 @@ impl Reception {
 
     /// Whether this is the same packet as one that begins there.
     pub(crate) fn is_near(&self, shape: &Shape, start: f64) -> bool {
-        self.row == 0 && self.shape.mode == shape.mode && (self.next - start).abs() < 600.0
+        self.row == 0
+            && self.shape.mode == shape.mode
+            && (self.next - start).abs() < (self.shape.dot as f64).max(600.0)
     }
 
     pub(crate) fn has_header(&self) -> bool {

@@ -1,0 +1,103 @@
+//! Finds the starting signal of plain Morse, `-.-.-`.
+//!
+//! The amplitude of the tone over a dot length, eight times in each, is compared with the keying of
+//! the signal and the gap after it (a correlation coefficient, so that the level does not matter).
+
+use std::collections::VecDeque;
+use std::f64::consts::TAU;
+
+use super::mode::{RATE, Shape};
+use super::preamble::SIGNAL;
+
+/// Looks in a dot length.
+const LOOKS: usize = 8;
+const LENGTH: usize = SIGNAL.len() * LOOKS;
+/// What is less like the signal is none; noise alone is so every hour or so.
+const LEAST_LIKENESS: f32 = 0.8;
+
+#[derive(Debug)]
+pub(crate) struct SignalSearch {
+    step: f64,
+    /// Samples from one look to the next.
+    hop: usize,
+    phase: f64,
+    sum: (f32, f32),
+    count: usize,
+    looks: u64,
+    parts: VecDeque<(f32, f32)>,
+    amplitudes: VecDeque<f32>,
+    /// The likeness at the last looks, the newest last.
+    likeness: VecDeque<f32>,
+}
+
+impl SignalSearch {
+    pub(crate) fn new(shape: &Shape) -> Self {
+        Self {
+            step: TAU * shape.hertz(0) / f64::from(RATE),
+            hop: shape.dot / LOOKS,
+            phase: 0.0,
+            sum: (0.0, 0.0),
+            count: 0,
+            looks: 0,
+            parts: VecDeque::new(),
+            amplitudes: VecDeque::new(),
+            likeness: VecDeque::new(),
+        }
+    }
+
+    /// Takes a sample. If a signal has ended a dot length ago: its first sample, counted from the
+    /// first of all, and its likeness.
+    pub(crate) fn take(&mut self, sample: f32) -> Option<(f64, f32)> {
+        let (sin, cos) = self.phase.sin_cos();
+        self.phase += self.step;
+        self.sum.0 += sample * cos as f32;
+        self.sum.1 += sample * sin as f32;
+        self.count += 1;
+        if self.count < self.hop {
+            return None;
+        }
+        self.phase %= TAU;
+        self.count = 0;
+        keep(&mut self.parts, std::mem::take(&mut self.sum), LOOKS);
+        let (re, im) = self.parts.iter().fold((0.0, 0.0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
+        keep(&mut self.amplitudes, f32::hypot(re, im), LENGTH);
+        self.looks += 1;
+        let likeness = self.compare();
+        keep(&mut self.likeness, likeness, 2 * LOOKS + 1);
+        self.peak()
+    }
+
+    fn compare(&self) -> f32 {
+        if self.amplitudes.len() < LENGTH {
+            return 0.0;
+        }
+        let heard = || self.amplitudes.iter().skip(LOOKS - 1).step_by(LOOKS);
+        let count = SIGNAL.len() as f32;
+        let down = SIGNAL.iter().filter(|&&down| down).count() as f32;
+        let mean = heard().sum::<f32>() / count;
+        let spread: f32 = heard().map(|a| (a - mean).powi(2)).sum();
+        let marks: f32 = heard().zip(SIGNAL).filter(|(_, down)| *down).map(|(a, _)| a - mean).sum();
+        marks / (spread * down * (1.0 - down / count)).sqrt().max(1e-12)
+    }
+
+    /// The likeness was never higher, a dot length before and after.
+    fn peak(&self) -> Option<(f64, f32)> {
+        let middle = *self.likeness.get(LOOKS)?;
+        if middle < LEAST_LIKENESS || self.likeness.iter().any(|&other| other > middle) {
+            return None;
+        }
+        let (before, after) = (self.likeness[LOOKS - 1], self.likeness[LOOKS + 1]);
+        let bend = (2.0 * middle - before - after).max(1e-6);
+        let between = f64::from(((after - before) / (2.0 * bend)).clamp(-0.5, 0.5));
+        // A look is at the end of its dot length.
+        let end = (self.looks - LOOKS as u64) as f64 + between;
+        Some(((end - LENGTH as f64) * self.hop as f64, middle))
+    }
+}
+
+fn keep<T>(queue: &mut VecDeque<T>, value: T, most: usize) {
+    if queue.len() == most {
+        queue.pop_front();
+    }
+    queue.push_back(value);
+}
