@@ -55,10 +55,15 @@ pub struct Parameters {
     pub dot: f64,
     /// What goes before the first letter, seconds.
     pub preamble: f64,
-    /// Bytes a second of a long packet, all but the preamble counted.
+    /// Bytes a second of a long packet, but for its `overhead`.
     pub rate: f64,
+    /// Bytes that would take as long as what a packet takes besides its own: preamble, header, check.
+    pub overhead: f64,
     /// The largest packet worth sending, bytes: it takes some seconds.
     pub packet: usize,
+    /// The pause between one station's packets and the other's, seconds: for echoes to die away, and
+    /// for the sound to pass through two sound cards and be noticed.
+    pub guard: f64,
 }
 
 /// The part of a mode that the signal processing needs, in samples at [`RATE`].
@@ -142,14 +147,18 @@ impl Mode {
         let dot = shape.dot as f64 / f64::from(RATE);
         let block = shape.block_units() as f64 * dot;
         let gross = BLOCK_BYTES as f64 * shape.streams as f64 / block;
+        let rate = gross * shape.share as f64 / 100.0;
+        let preamble = super::preamble::Preamble::of(&shape).samples() as f64 / f64::from(RATE);
         Parameters {
             streams: shape.streams,
             tones: shape.tones,
             lowest: shape.lowest,
             spacing: shape.spacing,
             dot,
-            preamble: super::preamble::Preamble::of(&shape).samples() as f64 / f64::from(RATE),
-            rate: gross * shape.share as f64 / 100.0,
+            preamble,
+            rate,
+            overhead: preamble * rate + (BLOCK_BYTES * shape.share) as f64 / 100.0 + 4.0,
+            guard: if self == Self::Cable { 0.1 } else { 0.2 },
             packet: super::coding::Layout::packet(
                 &shape,
                 match self {

@@ -10,6 +10,8 @@ const UNIT: u64 = 1 << 16;
 const PRIOR: u64 = UNIT / 2;
 /// Bytes taken to have come through before the first frame.
 const FIRST_EXPOSURE: u64 = 1024;
+/// The same in packets of a modem.
+const FIRST_PACKETS: u64 = 8;
 
 /// The shortest payload worth a frame.
 pub(crate) const MIN_PAYLOAD: usize = 32;
@@ -28,6 +30,12 @@ pub(crate) struct LossEstimate {
 impl LossEstimate {
     pub(crate) const fn new() -> Self {
         Self { memory: MEMORY, losses: 0, exposure: FIRST_EXPOSURE * UNIT }
+    }
+
+    /// Packets of a modem, which corrects what it can: they come through until they do not.
+    pub(crate) const fn packets(payload: usize) -> Self {
+        let exposure = FIRST_PACKETS * payload as u64 * UNIT;
+        Self { memory: MEMORY, losses: 0, exposure }
     }
 
     pub(crate) const fn slow() -> Self {

@@ -16,7 +16,7 @@ use crate::fec::{Finder, Mode};
 use crate::frame::{Check, MAX_REASON, Reset, data_overhead};
 use crate::framing::{Deframer, MAX_ENCODED};
 use crate::line::Line;
-use crate::loss::MIN_PAYLOAD;
+use crate::loss::{LossEstimate, MIN_PAYLOAD};
 use crate::receiver::{Arrivals, Assembler};
 use crate::rtt::{MAX_TIMEOUT, PATIENT_TIMEOUT, Rtt};
 use crate::sender::Outgoing;
@@ -179,6 +179,10 @@ impl Link {
         let is_network = config.profile == Profile::Datagram;
         let frame = usize::from(config.max_payload) + data_overhead(config.profile);
         let congestion = is_network.then(|| Congestion::new(frame));
+        let mut outgoing = Outgoing::new(capacity, congestion, fec);
+        if shared {
+            outgoing.loss = LossEstimate::packets(usize::from(config.max_payload));
+        }
         Self {
             id: id.max(1),
             started: now,
@@ -192,7 +196,7 @@ impl Link {
             line: Line::new(config.line_rate, allowed),
             turn,
             rtt: Rtt::new(if is_network { PATIENT_TIMEOUT } else { MAX_TIMEOUT }),
-            outgoing: Outgoing::new(capacity, congestion, fec),
+            outgoing,
             assembler: Assembler::new(window),
             arrivals: Arrivals::default(),
             promised: window,

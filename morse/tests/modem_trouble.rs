@@ -1,0 +1,230 @@
+//! A hostile air, a broken sound card, strangers: no false packet, no wrong byte, no stream spliced.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::unwrap_used,
+    reason = "a test: small numbers, and helpers that may panic"
+)]
+
+mod air;
+
+use air::{Choice, World};
+use ipfi_morse::channel::{Air, Channel};
+use ipfi_morse::modem::{Config, Demodulator, Event, Mode, Modulator, Note};
+use ipfi_morse::noise::Noise;
+
+/// Feeds seconds of sound, made piece by piece; says how many packets there seemed to be, begun
+/// and whole, and checks that events do not pile up.
+fn false_packets(seconds: u32, mut sound: impl FnMut(&mut [f32])) -> (u32, u32) {
+    let mut demodulator = Demodulator::new(&Config::new(48_000)).unwrap();
+    let (mut begun, mut whole) = (0, 0);
+    let mut piece = vec![0.0; 4800];
+    for _ in 0..seconds * 10 {
+        sound(&mut piece);
+        demodulator.receive(&piece);
+        while let Some(event) = demodulator.poll_event() {
+            begun += u32::from(matches!(event, Event::Begin { .. }));
+            whole += u32::from(matches!(event, Event::Packet(_)));
+        }
+    }
+    (begun, whole)
+}
+
+fn white(level: f64) -> impl FnMut(&mut [f32]) {
+    let mut noise = Noise::new(17);
+    move |piece| piece.iter_mut().for_each(|v| *v = (level * noise.gaussian()) as f32)
+}
+
+/// Chords of plucked strings, drums, and glides like those of a siren.
+fn music() -> impl FnMut(&mut [f32]) {
+    let mut random = fastrand::Rng::with_seed(23);
+    let mut voices = vec![(440.0f64, 0.0f64, 0.0f64, 0.0f64); 7];
+    let mut clock = 0u64;
+    move |piece| {
+        for place in piece {
+            if clock % 6000 == 0 {
+                for voice in &mut voices {
+                    if random.f64() < 0.5 {
+                        let note = f64::from(random.u8(0..60));
+                        let glide =
+                            if random.f64() < 0.2 { 2e-4 * (random.f64() - 0.5) } else { 0.0 };
+                        *voice = (110.0 * (note / 12.0).exp2(), 0.0, 0.3, glide);
+                    }
+                }
+            }
+            let mut sum = 0.0;
+            for (hertz, phase, level, glide) in &mut voices {
+                *phase += std::f64::consts::TAU * *hertz / 48_000.0;
+                *hertz = (*hertz * (1.0 + *glide)).clamp(50.0, 15_000.0);
+                *level *= 0.999_95;
+                sum += *level
+                    * (phase.sin() + 0.5 * (2.0 * *phase).sin() + 0.3 * (3.0 * *phase).sin());
+            }
+            let beat = (-((clock % 24_000) as f64) / 900.0).exp();
+            *place = (0.5 * sum + 0.5 * beat * (random.f64() - 0.5)) as f32;
+            clock += 1;
+        }
+    }
+}
+
+/// A modem of another kind: two tones, 1200 bits a second.
+fn other_modem() -> impl FnMut(&mut [f32]) {
+    let mut random = fastrand::Rng::with_seed(29);
+    let (mut phase, mut tone, mut clock) = (0.0f64, 1200.0, 0u32);
+    move |piece| {
+        for place in piece {
+            if clock % 40 == 0 {
+                tone = if random.bool() { 1200.0 } else { 2200.0 };
+            }
+            clock += 1;
+            phase += std::f64::consts::TAU * tone / 48_000.0;
+            *place = (0.5 * phase.sin()) as f32;
+        }
+    }
+}
+
+/// Plain Morse of somebody else, on the tone that this station listens to.
+fn other_morse() -> impl FnMut(&mut [f32]) {
+    let air: Air = "snr=10,morse=700/20/0".parse().unwrap();
+    let mut channel = Channel::new(&air, 48_000, 31).unwrap();
+    move |piece| {
+        let mut heard = Vec::new();
+        channel.process(&vec![0.0; piece.len()], &mut heard);
+        piece.copy_from_slice(&heard);
+    }
+}
+
+fn nothing_is_a_packet(seconds: u32) {
+    for (name, found) in [
+        ("noise", false_packets(seconds, white(0.1))),
+        ("silence", false_packets(seconds, |piece| piece.fill(0.0))),
+        (
+            "nonsense",
+            false_packets(seconds / 4, |piece| {
+                for (i, place) in piece.iter_mut().enumerate() {
+                    *place = [f32::NAN, f32::INFINITY, -1e38, 1e-42, 1.0, -1.0][i * i % 6];
+                }
+            }),
+        ),
+        ("music", false_packets(seconds, music())),
+        ("another modem", false_packets(seconds, other_modem())),
+        ("another's Morse", false_packets(seconds, other_morse())),
+    ] {
+        println!("{name}: {found:?}");
+        assert_eq!(found.1, 0, "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_packet_is_none() {
+    nothing_is_a_packet(20);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn in_an_hour_nothing_is_taken_for_a_packet() {
+    nothing_is_a_packet(3600);
+}
+
+/// The sound of one packet.
+fn packet(bytes: &[u8], mode: Mode) -> Vec<f32> {
+    let mut modulator = Modulator::new(&Config::new(48_000)).unwrap();
+    modulator.send(bytes, mode, Note::default()).unwrap();
+    let mut sound = vec![0.0; 20 * 48_000];
+    let count = modulator.poll_samples(&mut sound);
+    sound.truncate(count);
+    sound
+}
+
+#[test]
+fn packets_on_top_of_each_other_are_right_or_lost() {
+    let mut arrived = 0;
+    for seed in 0..12 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let sent: [Vec<u8>; 2] = std::array::from_fn(|_| (0..60).map(|_| random.u8(..)).collect());
+        let modes = [Mode::Fast, Mode::Brisk];
+        let mut sum = vec![0.0f32; 8 * 48_000];
+        for (bytes, mode) in sent.iter().zip(modes) {
+            let level = 0.05 + random.f32();
+            let start = random.usize(..48_000);
+            for (place, sample) in sum[start..].iter_mut().zip(packet(bytes, mode)) {
+                *place += level * sample;
+            }
+        }
+        let mut demodulator = Demodulator::new(&Config::new(48_000)).unwrap();
+        demodulator.receive(&sum);
+        while let Some(event) = demodulator.poll_event() {
+            if let Event::Packet(packet) = event {
+                assert!(sent.contains(&packet.bytes), "seed {seed}");
+                arrived += 1;
+            }
+        }
+    }
+    println!("{arrived} of 24 arrived");
+}
+
+#[test]
+fn a_packet_that_stops_is_no_packet_and_the_next_one_is() {
+    let sound = packet(&[1; 60], Mode::Fast);
+    let mut demodulator = Demodulator::new(&Config::new(48_000)).unwrap();
+    demodulator.receive(&sound[..sound.len() / 2]);
+    demodulator.receive(&packet(&[2; 60], Mode::Fast));
+    demodulator.receive(&[0.0; 48_000]);
+    let events: Vec<Event> = std::iter::from_fn(|| demodulator.poll_event()).collect();
+    let whole = |event: &&Event| matches!(event, Event::Packet(packet) if packet.bytes == [2; 60]);
+    assert_eq!(events.iter().filter(whole).count(), 1, "{events:?}");
+    assert_eq!(events.last(), Some(&Event::Carrier(false)));
+}
+
+#[test]
+fn replayed_sound_is_the_same_packet_again_and_the_link_drops_it() {
+    let mut world =
+        World::new(&"snr=30".parse().unwrap(), Mode::Fast, Choice::Fixed(Mode::Fast), 5);
+    world.record = Some(Vec::new());
+    assert!(world.goodput(300, 100.0) > 0.0);
+    let record = world.record.take().unwrap();
+    world.replay = record.into();
+    world.say(0, 300);
+    assert!(world.run_until(200.0, |world| world.stations[1].read.len() == 600));
+    world.check();
+}
+
+#[test]
+fn a_stream_survives_a_sound_card_that_loses_pieces() {
+    for lost in ["drop", "lose"] {
+        let air = format!("snr=20,{lost}=5/0.15/0.45").parse().unwrap();
+        let mut world = World::new(&air, Mode::Fast, Choice::Fixed(Mode::Fast), 3);
+        world.say(1, 1500);
+        let goodput = world.goodput(1500, 600.0);
+        println!("{lost}: {goodput:.0} B/s");
+        assert!(goodput > 0.0);
+        assert!(world.run_until(600.0, |world| world.stations[0].read.len() == 1500));
+        world.check();
+    }
+}
+
+#[test]
+fn two_pairs_share_an_air() {
+    let config = Config::new(48_000);
+    let (mode, air) = (Mode::Fast, "snr=20".parse().unwrap());
+    let mut world = World::pairs(&config, &air, mode, Choice::Fixed(mode), 4, 2);
+    for side in 0..4 {
+        world.say(side, 400);
+    }
+    let done = |world: &World| world.stations.iter().all(|station| station.read.len() == 400);
+    assert!(world.run_until(900.0, done));
+    println!("{:.0} s", world.seconds());
+    world.check();
+}
+
+#[test]
+fn the_ladder_climbs_as_far_as_the_air_allows() {
+    for (air, least) in [("snr=35", Mode::Cable), ("snr=10", Mode::Brisk)] {
+        let mut world =
+            World::new(&air.parse().unwrap(), Mode::Room, Choice::Ladder(Mode::Room), 6);
+        let goodput = world.goodput(3000, 900.0);
+        let modes = &world.stations[0].modes;
+        println!("{air}: {goodput:.0} B/s, {modes:?}");
+        assert!(goodput > 0.0 && modes.iter().any(|&mode| mode >= least), "{air}");
+    }
+}
