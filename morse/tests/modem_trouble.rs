@@ -42,7 +42,7 @@ fn music() -> impl FnMut(&mut [f32]) {
     let mut clock = 0u64;
     move |piece| {
         for place in piece {
-            if clock % 6000 == 0 {
+            if clock.is_multiple_of(6000) {
                 for voice in &mut voices {
                     if random.f64() < 0.5 {
                         let note = f64::from(random.u8(0..60));
@@ -73,7 +73,7 @@ fn other_modem() -> impl FnMut(&mut [f32]) {
     let (mut phase, mut tone, mut clock) = (0.0f64, 1200.0, 0u32);
     move |piece| {
         for place in piece {
-            if clock % 40 == 0 {
+            if clock.is_multiple_of(40) {
                 tone = if random.bool() { 1200.0 } else { 2200.0 };
             }
             clock += 1;
@@ -169,7 +169,7 @@ fn a_packet_that_stops_is_no_packet_and_the_next_one_is() {
     let mut demodulator = Demodulator::new(&Config::new(48_000)).unwrap();
     demodulator.receive(&sound[..sound.len() / 2]);
     demodulator.receive(&packet(&[2; 60], Mode::Fast));
-    demodulator.receive(&[0.0; 48_000]);
+    demodulator.receive(&vec![0.0; 48_000]);
     let events: Vec<Event> = std::iter::from_fn(|| demodulator.poll_event()).collect();
     let whole = |event: &&Event| matches!(event, Event::Packet(packet) if packet.bytes == [2; 60]);
     assert_eq!(events.iter().filter(whole).count(), 1, "{events:?}");
