@@ -9,7 +9,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) $(SOUND_PACKAGES) procps python3 python3-pip s
 
 CARGO_DENY = target/tools/bin/cargo-deny
 
-.PHONY: demo test bench audit packages format lint unit sound docs deny wasm
+.PHONY: demo test bench bench-links audit packages format lint unit sound docs deny wasm
 
 demo:
 	@tests/tools/install $(BUILD_PACKAGES)
@@ -63,3 +63,11 @@ bench:
 	@tests/tools/install $(TEST_PACKAGES)
 	cargo build --locked --release -p ipfi-bridge
 	cargo run --release --manifest-path tests/benches-bridge/Cargo.toml
+
+# Reliable links: their engine, on a bad serial line beside gensio, on a lossy path beside TCP.
+bench-links:
+	@tests/tools/install $(TEST_PACKAGES) gensio-bin iproute2
+	cargo bench --locked -p ipfi-arq
+	cargo build --locked --release -p ipfi-bridge
+	tests/benches-links/gensio.py target/release/ipfi-bridge
+	tests/benches-links/tcp.py target/release/ipfi-bridge

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What `udp:` carries over a path that loses packets, beside the kernel's TCP over the same one.
 
-tests/benches-links/tcp.py [IPFI-BRIDGE]: needs root; takes five minutes. The same program moves the bytes, the transports
-take turns, and a seed decides alike for both what is lost.
+tests/benches-links/tcp.py [IPFI-BRIDGE [CONTROL]]: needs root; takes ten minutes. The same program moves the bytes, the
+transports take turns, and a seed decides alike for both what is lost. CONTROL is TCP's congestion control: cubic (RFC 9438),
+unless it is said, to which `udp:` is meant to be fair. On a path with losses of its own bbr takes more than its share.
 """
 
 import os
@@ -61,7 +62,7 @@ def main():
     bridge = sys.argv[1] if len(sys.argv) > 1 else f"{here}/../../target/release/ipfi-bridge"
     if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
         sys.exit("needs root and /dev/net/tun")
-    spaces = Namespaces()
+    spaces = Namespaces(sys.argv[2] if len(sys.argv) > 2 else "cubic")
     print(f"{'path: 20 Mbit/s, 20 ms and':<38} {'tcp':>9} {'udp':>9} bytes/s  udp/tcp")
     try:
         for name, path, volume in CASES:
