@@ -101,6 +101,93 @@ async fn a_restarted_listener_is_noticed() {
     assert!(there.is_ok());
 }
 
+/// What a datagram has to pass on a bad path.
+struct Fate {
+    random: u64,
+    /// Overtaken by the next one.
+    held: Option<Vec<u8>>,
+}
+
+impl Fate {
+    fn chance(&mut self, percent: u64) -> bool {
+        // Marsaglia 2003.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % 100 < percent
+    }
+
+    /// What comes out when this goes in: 5 % are lost, 5 % doubled, 5 % overtaken.
+    fn pass(&mut self, datagram: &[u8]) -> Vec<Vec<u8>> {
+        let mut out = Vec::new();
+        if self.chance(5) {
+            return out;
+        }
+        if self.held.is_none() && self.chance(5) {
+            self.held = Some(datagram.to_vec());
+            return out;
+        }
+        out.push(datagram.to_vec());
+        if self.chance(5) {
+            out.push(datagram.to_vec());
+        }
+        out.extend(self.held.take());
+        out
+    }
+}
+
+/// A path for one peer that loses, doubles and reorders; its address.
+async fn bad_path(to: String, seed: u64) -> String {
+    let front = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let back = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    back.connect(to).await.expect("an address");
+    let address = front.local_addr().expect("bound").to_string();
+    tokio::spawn(async move {
+        let mut fates = [seed, !seed].map(|random| Fate { random, held: None });
+        let (mut there, mut here) = ([0; 2048], [0; 2048]);
+        let mut peer = None;
+        loop {
+            tokio::select! {
+                Ok((length, from)) = front.recv_from(&mut there) => {
+                    peer = Some(from);
+                    for datagram in fates[0].pass(&there[..length]) {
+                        let _ = back.send(&datagram).await;
+                    }
+                }
+                Ok(length) = back.recv(&mut here) => {
+                    for datagram in fates[1].pass(&here[..length]) {
+                        let _ = front.send_to(&datagram, peer.expect("it asked")).await;
+                    }
+                }
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn every_byte_arrives_once_over_a_bad_path() {
+    let first: u64 = std::env::var("IPFI_SEED").map_or(1, |seed| seed.parse().unwrap());
+    for seed in first..first + 3 {
+        let mut listener = listen().await;
+        let path = bad_path(listener.local().unwrap(), seed).await;
+        let (here, there) = tokio::join!(dial(&path), listener.accept());
+        let text: Vec<u8> = (0..=250).cycle().take(300_000).collect();
+        let talk = async |stream: BoxStream| {
+            let (mut read, mut write) = tokio::io::split(stream);
+            let mut got = Vec::new();
+            let writing = async {
+                write.write_all(&text).await?;
+                write.shutdown().await
+            };
+            tokio::try_join!(writing, read.read_to_end(&mut got)).unwrap();
+            assert!(got == text, "seed {seed}");
+        };
+        let both = async { tokio::join!(talk(here), talk(there.unwrap())) };
+        tokio::time::timeout(Duration::from_secs(60), both).await.expect("in time");
+    }
+}
+
 #[tokio::test]
 async fn many_peers_at_once() {
     let mut listener = listen().await;
