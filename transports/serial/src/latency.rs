@@ -2,8 +2,10 @@
 //!
 //! Its timer is 16 ms from the factory, which is what a round trip then costs. The flag
 //! `ASYNC_LOW_LATENCY` of the ioctl TIOCSSERIAL sets it to 1 ms and has no other effect in today's
-//! kernels, but no safe call sets it. This sets the timer itself (`ftdi_sio`, attribute
-//! `latency_timer`), for which the file must be ours to write: as root, or with the udev rule
+//! kernels. Neither rustix nor nix has a safe call for it, and the one crate that has,
+//! `serialport_low_latency`, would have everybody install libclang to build this program. So this
+//! sets the timer itself (`ftdi_sio`, attribute `latency_timer`), for which the file must be ours to
+//! write: as root, or with the udev rule
 //! `ACTION=="add", SUBSYSTEM=="usb-serial", DRIVER=="ftdi_sio", ATTR{latency_timer}="1"`, which
 //! does it for good.
 

@@ -25,7 +25,7 @@ ipfi_transport::options! {
         /// Whether closing the port drops DTR and RTS, which restarts some boards; left as it is
         /// if not given.
         hangup: Option<bool> = "",
-        /// Asks an FTDI adapter to pass bytes on after 1 ms instead of 16, if we may.
+        /// Has an FTDI adapter pass bytes on after 1 ms instead of 16, as root or by a udev rule.
         low_latency: bool = "yes",
         /// Keeps other programs away from the port (TIOCEXCL and flock).
         lock: bool = "yes",
