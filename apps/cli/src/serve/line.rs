@@ -12,18 +12,26 @@ use std::{
 use ipfi_transport::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::ends::Ends;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 4096;
+
 /// A stream, and what came before there was a wire for it.
 pub(super) struct Line(Arc<Mutex<Inner>>);
 
 struct Inner {
     stream: BoxStream,
-    first: Option<u8>,
+    /// What came and belongs to the next wire.
+    early: Vec<u8>,
+    /// Where the wire that is under way ends; `None` once it has.
+    ends: Option<Ends>,
     ended: bool,
 }
 
 impl Line {
     pub(super) fn new(stream: BoxStream) -> Self {
-        Self(Arc::new(Mutex::new(Inner { stream, first: None, ended: false })))
+        Self(Arc::new(Mutex::new(Inner { stream, early: Vec::new(), ends: None, ended: false })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -35,7 +43,7 @@ impl Line {
     pub(super) async fn peer_arrives(&self) -> bool {
         poll_fn(|cx| {
             let mut inner = self.lock();
-            if inner.first.is_some() {
+            if !inner.early.is_empty() {
                 return Poll::Ready(true);
             }
             if inner.ended {
@@ -46,7 +54,7 @@ impl Line {
             match Pin::new(&mut inner.stream).poll_read(cx, &mut buffer) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    inner.first = Some(byte[0]);
+                    inner.early.push(byte[0]);
                     Poll::Ready(true)
                 }
                 Poll::Ready(_) => Poll::Ready(false),
@@ -57,6 +65,7 @@ impl Line {
 
     /// The stream for one wire; when that drops it, it is still there.
     pub(super) fn share(&self) -> Share {
+        self.lock().ends = Some(Ends::new());
         Share(Self(self.0.clone()))
     }
 }
@@ -70,18 +79,31 @@ impl AsyncRead for Share {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut inner = self.0.lock();
-        if let Some(first) = inner.first.take() {
-            buf.put_slice(&[first]);
-            return Poll::Ready(Ok(()));
+        let inner = &mut *self.0.lock();
+        let Some(ends) = &mut inner.ends else { return Poll::Pending };
+        let mut bytes = std::mem::take(&mut inner.early);
+        if bytes.is_empty() {
+            let mut chunk = [0; CHUNK];
+            let mut buffer = ReadBuf::new(&mut chunk);
+            match Pin::new(&mut inner.stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    bytes.extend_from_slice(buffer.filled());
+                }
+                Poll::Ready(result) => {
+                    inner.ended = true;
+                    return Poll::Ready(result);
+                }
+            }
         }
-        let before = buf.filled().len();
-        let read = Pin::new(&mut inner.stream).poll_read(cx, buf);
-        if matches!(&read, Poll::Ready(Err(_))) || (read.is_ready() && buf.filled().len() == before)
-        {
-            inner.ended = true;
+        let found = ends.find(bytes.get(..buf.remaining()).unwrap_or(&bytes));
+        let end = found.unwrap_or(bytes.len()).min(buf.remaining());
+        inner.early = bytes.split_off(end);
+        buf.put_slice(&bytes);
+        if found.is_some() {
+            inner.ends = None; // What comes now is for another wire.
         }
-        read
+        Poll::Ready(Ok(()))
     }
 }
 

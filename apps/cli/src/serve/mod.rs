@@ -1,6 +1,7 @@
 //! `ipfi serve ADDRESS --exec NAME=COMMAND`: makes procedures of shell commands.
 
 mod command;
+mod ends;
 mod line;
 
 use std::{sync::Arc, time::Duration};

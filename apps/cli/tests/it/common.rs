@@ -29,7 +29,10 @@ pub(crate) fn command(dir: &Path, arguments: &[&str]) -> Command {
 
 /// Runs it to its end.
 pub(crate) fn run(dir: &Path, arguments: &[&str], input: Option<&str>) -> Done {
-    let mut command = command(dir, arguments);
+    // A program that hangs fails its test.
+    let mut command = Command::new("timeout");
+    command.args(["60", env!("CARGO_BIN_EXE_ipfi")]).args(arguments);
+    command.env("XDG_CACHE_HOME", dir).stdin(Stdio::null());
     if input.is_some() {
         command.stdin(Stdio::piped());
     }
