@@ -205,6 +205,9 @@ impl Hub {
                 }
                 None => 0,
             };
+            for stream in client.fresh.drain(..) {
+                client.backlog.push_stream(stream);
+            }
             fed += usize::try_from(cost).unwrap_or(QUANTUM).max(1);
             client.backlog.served = served + cost;
             if client.backlog.has_work(true) {
@@ -255,8 +258,23 @@ impl Hub {
             } else {
                 self.of_client(key, event, now);
             }
+            self.begin(key);
+            self.begin(TARGET);
         }
         any
+    }
+
+    /// Streams whose items came before they had a name at the other side.
+    fn begin(&mut self, key: Key) {
+        while let Some(stream) = self.peer(key).and_then(|peer| peer.fresh.pop()) {
+            if let Some(client) = self.clients.get_mut(&key) {
+                client.backlog.push_stream(stream);
+                self.enqueue(key);
+            } else if let Some(target) = &self.target {
+                let owner = target.streams.get(&stream).map(|(key, _)| *key);
+                self.pump_back(owner, stream);
+            }
+        }
     }
 
     fn of_client(&mut self, key: Key, event: Event, now: Instant) {

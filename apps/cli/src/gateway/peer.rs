@@ -47,6 +47,8 @@ pub(super) struct Peer {
     /// Items that were read here and find no room there, and their handles there.
     pub(super) held: BTreeMap<StreamId, (Items, Vec<Handle>)>,
     pub(super) backlog: Backlog,
+    /// Streams that have a name at the other side since now, and may have had items before.
+    pub(super) fresh: Vec<StreamId>,
 }
 
 /// What a client wants of the slow wire and has not got yet.
@@ -167,6 +169,7 @@ impl Peer {
             taken: BTreeMap::new(),
             held: BTreeMap::new(),
             backlog: Backlog::default(),
+            fresh: Vec::new(),
         }
     }
 
@@ -180,6 +183,7 @@ impl Peer {
         self.taken.clear();
         self.held.clear();
         self.backlog = Backlog::default();
+        self.fresh.clear();
     }
 
     pub(super) fn wake(&self) {
@@ -215,7 +219,10 @@ pub(super) fn translate(
     let mut handles = Vec::with_capacity(received.len());
     for (i, handle) in received.iter().enumerate() {
         let made = match *handle {
-            Received::Receiver(stream) => open(from, to, stream, Direction::Outgoing),
+            Received::Receiver(stream) => {
+                from.fresh.push(stream);
+                open(from, to, stream, Direction::Outgoing)
+            }
             Received::Sender(stream) => open(from, to, stream, Direction::Incoming),
             Received::Callback(callback) => to.engine.export_callback().ok().map(|other| {
                 to.given.insert(other, (from.key, callback));

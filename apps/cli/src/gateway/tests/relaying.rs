@@ -48,6 +48,29 @@ fn calls_streams_and_callbacks_pass_in_both_directions() {
 }
 
 #[test]
+fn items_that_come_before_their_call_has_its_turn_are_not_lost() {
+    let mut world = World::new(WhileDown::Wait);
+    world.plug_in();
+    let keys: Vec<_> = (0..20).map(|_| world.join()).collect();
+    for key in &keys {
+        world.call(*key, "echo", b"");
+    }
+    world.run(Duration::from_millis(200));
+    for key in &keys {
+        for _ in 0..3 {
+            let stream = world.client(*key).engine().open_stream(Direction::Outgoing).unwrap();
+            let handles = [Handle::Stream(stream)];
+            world.call_with(*key, "eat", &[0; 50], &handles, CallOptions::default());
+            world.client(*key).engine().send_item(stream, &[7; 10]).unwrap();
+            world.client(*key).engine().finish(stream);
+        }
+    }
+    world.run(Duration::from_secs(3));
+    assert_eq!(world.device().eaten, 600);
+    world.assert_clean();
+}
+
+#[test]
 fn callbacks_that_the_device_keeps_reach_the_right_client() {
     let mut world = World::new(WhileDown::Wait);
     world.plug_in();
