@@ -1,11 +1,13 @@
 //! `ipfi gateway LISTEN TARGET`: many clients share one slow wire, call by call.
 
 mod hub;
+mod news;
 mod peer;
 mod relay;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::{
     future::poll_fn,

@@ -18,7 +18,7 @@ fn two_hundred_clients_of_a_serial_line_get_the_same() {
     world.plug_in();
     let keys: Vec<_> = (0..200).map(|_| world.join()).collect();
     let mut served = BTreeMap::new();
-    let minutes = 3;
+    let minutes = 2;
     for _ in 0..minutes * 600 {
         // Some have many small calls, some few large ones, all more than there is room for.
         for (n, key) in keys.iter().enumerate() {

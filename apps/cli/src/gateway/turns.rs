@@ -1,0 +1,128 @@
+//! Whose turn it is on the shared wire.
+
+use std::collections::BTreeMap;
+
+use ipfi::proto::{Instant, Target};
+
+use super::{
+    hub::Hub,
+    news::{DESCRIBE, is_question},
+    peer::{Key, Peer, Place, TARGET, To, Work},
+    relay,
+};
+
+/// What a call costs besides its payload, in bytes: so that calls of nothing are not free.
+const PER_CALL: u64 = 16;
+/// At most so many bytes of the clients go to the slow wire before it is asked again whether it took
+/// them all.
+const QUANTUM: usize = 512;
+impl Hub {
+    /// Bytes for a wire. Only when the slow wire has taken all that it was given, it gets more: so a
+    /// client that comes late does not wait for all that the others had to say.
+    pub(super) fn transmit(&mut self, key: Key, now: Instant, buffer: &mut [u8]) -> usize {
+        loop {
+            let Some(peer) = self.peer(key) else { return 0 };
+            let n = peer.engine.poll_transmit(now, buffer);
+            if n > 0 || key != TARGET || !self.feed(now) {
+                return n;
+            }
+        }
+    }
+
+    /// Gives the slow wire what the clients want that had least of it. `false`: nobody wants
+    /// anything, or nothing can be done now.
+    fn feed(&mut self, now: Instant) -> bool {
+        let Self { queue, clients, target, targets, asking, stats, .. } = self;
+        let Some(target) = target else { return false };
+        let mut fed = 0;
+        while fed < QUANTUM {
+            let most = target.engine.peer_limits().max_calls as usize;
+            let room = target.engine.stats().calls < most;
+            let next = queue.iter().find(|(_, key)| {
+                clients.get(key).is_some_and(|client| client.backlog.has_work(room))
+            });
+            let Some(&(served, key)) = next else { break };
+            queue.remove(&(served, key));
+            self.served = self.served.max(served);
+            let Some(client) = clients.get_mut(&key) else { continue };
+            let cost = match client.backlog.pop(room) {
+                Some(Work::Call(waiting)) => {
+                    let call = waiting.call;
+                    let question = is_question(&waiting.to).then(|| waiting.payload.clone());
+                    let to = name(&waiting.to, target, targets);
+                    let cost = relay::open(client, target, &to, waiting, now) as u64;
+                    let place = client.incoming.get(&call);
+                    if let (Some(question), Some(Place::Open(_, id))) = (question, place) {
+                        asking.insert(*id, question);
+                    }
+                    stats.calls += 1;
+                    stats.bytes_there += cost;
+                    cost + PER_CALL
+                }
+                Some(Work::Stream(stream)) => {
+                    let moved = relay::pump(client, target, stream);
+                    if moved.more {
+                        client.backlog.push_stream(stream);
+                    }
+                    stats.bytes_there += moved.bytes as u64;
+                    moved.bytes as u64
+                }
+                None => 0,
+            };
+            for stream in client.fresh.drain(..) {
+                client.backlog.push_stream(stream);
+            }
+            fed += usize::try_from(cost).unwrap_or(QUANTUM).max(1);
+            client.backlog.served = served + cost;
+            if client.backlog.has_work(true) {
+                queue.insert((client.backlog.served, key));
+            }
+            client.wake();
+        }
+        fed > 0
+    }
+
+    /// A client wants something of the slow wire.
+    pub(super) fn enqueue(&mut self, key: Key) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        if client.backlog.has_work(true) && !self.queue.contains(&(client.backlog.served, key)) {
+            // Nobody saves up a share that he did not use.
+            client.backlog.served = client.backlog.served.max(self.served);
+            self.queue.insert((client.backlog.served, key));
+        }
+        if let Some(target) = &self.target {
+            target.wake();
+        }
+    }
+
+    /// What the slow wire carried for a client without being asked by us counts as well.
+    pub(super) fn charge(&mut self, key: Key, bytes: usize) {
+        self.stats.bytes_back += bytes as u64;
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        let queued = self.queue.remove(&(client.backlog.served, key));
+        client.backlog.served = client.backlog.served.max(self.served) + bytes as u64;
+        if queued {
+            self.queue.insert((client.backlog.served, key));
+        }
+    }
+}
+
+/// What is called, as the slow wire names it.
+fn name(to: &To, target: &mut Peer, targets: &mut BTreeMap<(String, u64), Target>) -> Target {
+    let (name, fingerprint) = match to {
+        To::Callback(callback) => return Target::Callback(*callback),
+        To::Procedure(name, fingerprint) => (name, *fingerprint),
+    };
+    if name == DESCRIBE {
+        return Target::Named { name: name.clone(), fingerprint };
+    }
+    let key = (name.clone(), fingerprint);
+    if let Some(known) = targets.get(&key) {
+        return known.clone();
+    }
+    let bound = target.engine.bind(name, fingerprint);
+    if matches!(bound, Target::Procedure(_)) {
+        targets.insert(key, bound.clone());
+    }
+    bound
+}
