@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ipfi_proto::{Code, Connection, Direction, Handle, HandleError, Received, StreamId};
+use ipfi_proto::{Code, Direction, Handle, HandleError, Received, StreamId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -229,7 +229,7 @@ fn export_all(
         }
     }
     if let Some(error) = failed {
-        discard(&mut state.engine, &handles);
+        state.engine.discard(&handles);
         return Err((error, given));
     }
     for (give, handle) in given.into_iter().zip(&handles) {
@@ -240,20 +240,6 @@ fn export_all(
         }
     }
     Ok(handles)
-}
-
-/// Takes back what was to go with a message that never will.
-pub(crate) fn discard(engine: &mut Connection, handles: &[Handle]) {
-    for handle in handles {
-        match *handle {
-            Handle::Callback(id) => engine.discard_callback(id),
-            Handle::Stream(id) => {
-                engine.finish(id);
-                engine.stop(id, Code::DROPPED);
-            }
-            _ => {}
-        }
-    }
 }
 
 /// Why something that travels cannot be written here.
