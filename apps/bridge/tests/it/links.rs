@@ -242,3 +242,23 @@ fn a_link_over_a_bad_line_says_how_it_fares() {
         screen.wait_for(&format!(" {name} "));
     }
 }
+
+/// Pairs of streams say how they fare as well, and to the last byte.
+#[test]
+fn a_stream_in_datagrams_says_how_it_fares() {
+    let (listener, address) = server();
+    let port = server().0.local_addr().unwrap().port();
+    let far = Bridge::start(&[&format!("udp-listen:127.0.0.1:{port}"), &address]);
+    let udp = format!("udp:127.0.0.1:{port}");
+    let mut near = Bridge::start(&["--stats=json", "--once", "tcp-listen:127.0.0.1:0", &udp]);
+    let client = near.connect();
+    let (accepted, _) = listener.accept().unwrap();
+    pass(&payload(500_000), &client, &accepted);
+    drop((client, accepted));
+    let line = near.wait_for("{");
+    let totals: serde_json::Value = serde_json::from_str(&line[line.find('{').unwrap()..]).unwrap();
+    let health = &totals["health"];
+    assert!(health["goodput"].as_f64().unwrap() > 0.0, "{health}");
+    assert!(health["rtt"].as_f64().unwrap() < 1.0 && health["retransmitted"].is_u64(), "{health}");
+    drop(far);
+}
