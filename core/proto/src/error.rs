@@ -1,5 +1,6 @@
 //! What can go wrong: one type for each operation, and the codes that travel.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
@@ -185,26 +186,84 @@ impl ProtocolError {
     }
 }
 
-impl fmt::Display for ProtocolError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotIpfi => f.write_str("the peer does not speak IPFI"),
+impl ProtocolError {
+    /// What went wrong, for people. Put together by hand: it is all that an engine says in words, and the
+    /// machinery of `format!` is a tenth of a small guest.
+    pub(crate) fn text(&self) -> String {
+        let number = |mut n: u64| {
+            let mut digits = String::new();
+            loop {
+                digits.insert(0, char::from(b'0' + (n % 10).to_le_bytes()[0]));
+                n /= 10;
+                if n == 0 {
+                    return digits;
+                }
+            }
+        };
+        let (what, first, then, second, end) = match self {
+            Self::NotIpfi => ("the peer does not speak IPFI", None, "", None, ""),
             Self::Version { theirs } => {
-                write!(f, "the peer speaks version {theirs}, this is version {}", crate::VERSION)
+                let ours = crate::VERSION.into();
+                let theirs = (*theirs).into();
+                ("the peer speaks version ", Some(theirs), ", this is version ", Some(ours), "")
             }
             Self::Codec { ours, theirs } => {
-                write!(f, "the peer uses codec {theirs}, this side uses codec {ours}")
+                let (ours, theirs) = ((*ours).into(), (*theirs).into());
+                ("the peer uses codec ", Some(theirs), ", this side uses codec ", Some(ours), "")
             }
             Self::FrameTooLong { len, max } => {
-                write!(f, "a frame of {len} bytes, at most {max} are allowed")
+                ("a frame of ", Some(*len), " bytes, at most ", Some(*max), " are allowed")
             }
-            Self::Malformed(what) => write!(f, "malformed {what}"),
-            Self::BadNumber(what) => write!(f, "a number that may not be used: {what}"),
-            Self::CreditExceeded => f.write_str("more bytes than there was credit for"),
-            Self::TooManyResets => f.write_str("too many resets in a second"),
-            Self::TooManyEmptyFrames => f.write_str("too many frames without effect in a second"),
-            Self::NotReading => f.write_str("the peer does not take what it asked for"),
+            Self::Malformed(what) => ("malformed ", None, *what, None, ""),
+            Self::BadNumber(what) => ("a number that may not be used: ", None, *what, None, ""),
+            Self::CreditExceeded => ("more bytes than there was credit for", None, "", None, ""),
+            Self::TooManyResets => ("too many resets in a second", None, "", None, ""),
+            Self::TooManyEmptyFrames => {
+                ("too many frames without effect in a second", None, "", None, "")
+            }
+            Self::NotReading => ("the peer does not take what it asked for", None, "", None, ""),
+        };
+        let mut text = String::from(what);
+        for (number, after) in [(first.map(number), then), (second.map(number), end)] {
+            text.push_str(&number.unwrap_or_default());
+            text.push_str(after);
         }
+        text
+    }
+}
+
+/// A breach of the protocol on its way out of the engine: a pointer, because nearly every function may fail so,
+/// and what is rare should not be carried through all results.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Breach(Box<ProtocolError>);
+
+impl Breach {
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn new(error: ProtocolError) -> Self {
+        Self(Box::new(error))
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn malformed(what: &'static str) -> Self {
+        Self::new(ProtocolError::Malformed(what))
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn bad_number(what: &'static str) -> Self {
+        Self::new(ProtocolError::BadNumber(what))
+    }
+
+    pub(crate) fn error(self) -> ProtocolError {
+        *self.0
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
 }
 

@@ -7,7 +7,7 @@ pub(crate) use self::short::{
 };
 
 use crate::varint::{self, Stop};
-use crate::{Code, MAX_HANDLES, MAX_NAME, MAX_TEXT, Priority, ProtocolError};
+use crate::{Breach, Code, MAX_HANDLES, MAX_NAME, MAX_TEXT, Priority};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -139,11 +139,11 @@ pub(crate) enum Control {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ParseError {
     Incomplete,
-    Invalid(ProtocolError),
+    Invalid(&'static str),
 }
 
 const fn malformed(what: &'static str) -> ParseError {
-    ParseError::Invalid(ProtocolError::Malformed(what))
+    ParseError::Invalid(what)
 }
 
 type Parse<T> = Result<T, ParseError>;
@@ -213,17 +213,17 @@ impl<'a> Reader<'a> {
         if count > MAX_HANDLES as u64 {
             return Err(malformed("list of handles"));
         }
-        (0..count)
-            .map(|_| {
-                let value = self.number()?;
-                match value & 3 {
-                    0 => Ok(RawHandle::Callback(value >> 2)),
-                    1 => Ok(RawHandle::Receiver(value >> 2)),
-                    2 => Ok(RawHandle::Sender(value >> 2)),
-                    _ => Err(malformed("handle")),
-                }
-            })
-            .collect()
+        let mut handles = Vec::new();
+        for _ in 0..count {
+            let value = self.number()?;
+            handles.push(match value & 3 {
+                0 => RawHandle::Callback(value >> 2),
+                1 => RawHandle::Receiver(value >> 2),
+                2 => RawHandle::Sender(value >> 2),
+                _ => return Err(malformed("handle")),
+            });
+        }
+        Ok(handles)
     }
 }
 
@@ -310,14 +310,14 @@ fn parse_open(reader: &mut Reader<'_>) -> Parse<Open> {
 }
 
 /// Reads a whole frame of the type `head`.
-pub(crate) fn parse_control(head: u8, frame: &[u8]) -> Result<Control, ProtocolError> {
+pub(crate) fn parse_control(head: u8, frame: &[u8]) -> Result<Control, Breach> {
     let mut reader = Reader { bytes: frame, at: 1 };
     let control = parse_control_body(head, &mut reader).map_err(|error| match error {
-        ParseError::Incomplete => ProtocolError::Malformed("frame: too short"),
-        ParseError::Invalid(error) => error,
+        ParseError::Incomplete => Breach::malformed("frame: too short"),
+        ParseError::Invalid(what) => Breach::malformed(what),
     })?;
     if reader.at < frame.len() {
-        return Err(ProtocolError::Malformed("frame: too long"));
+        return Err(Breach::malformed("frame: too long"));
     }
     Ok(control)
 }
@@ -392,9 +392,15 @@ pub(crate) fn put(out: &mut Vec<u8>, payload: usize, write: impl FnOnce(&mut Vec
         *place = byte;
         return;
     }
-    let mut prefix = Vec::with_capacity(varint::MAX_LEN);
-    varint::encode(len as u64, &mut prefix);
-    out.splice(start..=start, prefix);
+    let end = out.len();
+    varint::encode(len as u64, out);
+    let more = out.len() - end;
+    if let Some(frame) = out.get_mut(start..) {
+        // The length came last: first with it, and over the byte that was kept for it.
+        frame.rotate_right(more);
+        frame.copy_within(more + 1.., more);
+    }
+    out.pop();
 }
 
 /// Appends the type and integers of a frame.

@@ -1,6 +1,6 @@
 //! The eight bytes with which each side begins (SPEC.md, section 3).
 
-use crate::{Limits, ProtocolError};
+use crate::{Breach, Limits, ProtocolError};
 
 /// The version of the protocol that this engine speaks.
 pub const VERSION: u8 = 1;
@@ -107,22 +107,22 @@ impl Hello {
     }
 
     /// Checks the bytes that are there as early as possible.
-    pub(crate) fn check_prefix(bytes: &[u8]) -> Result<(), ProtocolError> {
+    pub(crate) fn check_prefix(bytes: &[u8]) -> Result<(), Breach> {
         if bytes.iter().zip(MAGIC).any(|(&byte, magic)| byte != magic) {
-            return Err(ProtocolError::NotIpfi);
+            return Err(Breach::new(ProtocolError::NotIpfi));
         }
         match bytes.get(2) {
-            Some(0) => Err(ProtocolError::Version { theirs: 0 }),
+            Some(0) => Err(Breach::new(ProtocolError::Version { theirs: 0 })),
             _ => Ok(()),
         }
     }
 
-    pub(crate) fn decode(bytes: [u8; LEN]) -> Result<Self, ProtocolError> {
+    pub(crate) fn decode(bytes: [u8; LEN]) -> Result<Self, Breach> {
         Self::check_prefix(&bytes)?;
         let [_, _, _, codec, ab, cd, ef, gh] = bytes;
         let exponents = [ab >> 4, ab & 15, cd >> 4, cd & 15, ef >> 4, ef & 15, gh >> 4, gh & 15];
         if exponents.iter().any(|&n| n > MAX_EXPONENT) {
-            return Err(ProtocolError::Malformed("hello"));
+            return Err(Breach::malformed("hello"));
         }
         Ok(Self { codec, exponents })
     }
@@ -158,11 +158,11 @@ mod tests {
 
     #[test]
     fn strangers_are_refused_at_the_first_wrong_byte() {
-        assert_eq!(Hello::check_prefix(b"G"), Err(ProtocolError::NotIpfi));
-        assert_eq!(Hello::check_prefix(&[0x1f, 0x8b]), Err(ProtocolError::NotIpfi));
+        assert_eq!(Hello::check_prefix(b"G"), Err(Breach::new(ProtocolError::NotIpfi)));
+        assert_eq!(Hello::check_prefix(&[0x1f, 0x8b]), Err(Breach::new(ProtocolError::NotIpfi)));
         assert_eq!(
             Hello::check_prefix(&[0x1f, 0xf1, 0]),
-            Err(ProtocolError::Version { theirs: 0 })
+            Err(Breach::new(ProtocolError::Version { theirs: 0 }))
         );
         assert_eq!(Hello::check_prefix(&[0x1f, 0xf1, 9]), Ok(()));
     }

@@ -76,8 +76,7 @@
 //!   ourselves, or the wire ended.
 //! * An event that was queued before we gave something up may still name it. Identifiers are never
 //!   used twice, so nothing can be mistaken; methods ignore what is gone or say so.
-//! * [`Event::Closed`] is the last event, and ends everything that had no end yet. Items that came
-//!   before can still be read; [`stop`](Connection::stop) lets go of those that are not wanted.
+//! * [`Event::Closed`] is the last event, and ends everything that had no end yet.
 //!
 //! # What is bounded
 //!
@@ -105,6 +104,7 @@ mod varint;
 
 pub use budget::{FREE_ALLOWANCE, SharedBudget};
 pub use connection::{Connection, Direct, Stats};
+pub(crate) use error::Breach;
 pub use error::{CallError, Cause, Code, Failure, HandleError, ProtocolError, SendError, Started};
 pub use event::{
     CallId, CallOptions, CallbackId, Called, Direction, Event, Handle, IncomingId, Items, Read,

@@ -9,7 +9,7 @@ use crate::event::Handle;
 use crate::frame::{self, kind, put_part};
 use crate::limits::SMALL;
 use crate::table::Key;
-use crate::{CallError, Code, Failure, IncomingId, Instant, MAX_TEXT, ProtocolError, Started};
+use crate::{Breach, CallError, Code, Failure, IncomingId, Instant, MAX_TEXT, Started};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 
@@ -52,13 +52,8 @@ impl Connection {
         if payload.len() <= small && handles.is_empty() {
             let queue = self.out.express(class);
             frame::put_answer(key.index, &payload, queue.tail());
-            call.state = InState::Over(Mark::small(class, queue.end()));
-            let charged = core::mem::take(&mut call.charged);
-            if call.deadline.is_some() {
-                self.stop_timer(key);
-            }
-            self.busy -= 1;
-            self.free(charged);
+            let mark = Mark::small(class, queue.end());
+            self.end_with(key, InState::Over(mark));
             return Ok(());
         }
         // The arguments are not needed any more, so their room may go to the answer.
@@ -138,6 +133,7 @@ impl Connection {
         }
     }
 
+    #[inline]
     fn end_with(&mut self, key: Key, state: InState) {
         let Some(call) = self.incoming_mut(key) else { return };
         call.state = state;
@@ -197,12 +193,12 @@ impl Connection {
         now: Instant,
         number: u32,
         bytes: u64,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(), Breach> {
         if bytes == 0 {
             self.empty_frame(now)?;
         }
         let Some(call) = self.incoming.get_mut(number as usize) else {
-            return Err(ProtocolError::BadNumber("credit for a result that is not sent"));
+            return Err(Breach::bad_number("credit for a result that is not sent"));
         };
         let key = Key { index: number, generation: call.generation };
         if let Some(out) = call.outgoing_mut() {

@@ -7,7 +7,7 @@ use crate::event::{CallOptions, Handle};
 use crate::frame::{self, RawTarget, kind, put_part};
 use crate::limits::SMALL;
 use crate::table::{Key, at_mut};
-use crate::{CallError, CallId, Code, Instant, MAX_NAME, Priority, ProtocolError, Started, Target};
+use crate::{Breach, CallError, CallId, Code, Instant, MAX_NAME, Priority, Started, Target};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -357,7 +357,7 @@ impl Connection {
         now: Instant,
         number: u32,
         bytes: u64,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(), Breach> {
         if bytes == 0 {
             self.empty_frame(now)?;
         }

@@ -6,7 +6,7 @@ use super::streams::{Announce, Role, Their};
 use crate::event::{Handle, Received};
 use crate::frame::{RawHandle, kind};
 use crate::table::{Key, at_mut};
-use crate::{CallbackId, Code, Event, HandleError, ProtocolError, RemoteCallbackId, Target};
+use crate::{Breach, CallbackId, Code, Event, HandleError, RemoteCallbackId, Target};
 use alloc::vec::Vec;
 
 /// A callback of ours.
@@ -151,11 +151,11 @@ impl Connection {
         }
     }
 
-    pub(super) fn take_release(&mut self, number: u32) -> Result<(), ProtocolError> {
+    pub(super) fn take_release(&mut self, number: u32) -> Result<(), Breach> {
         let Some(export) =
             self.exports.get_mut(number as usize).filter(|e| e.state != ExportState::Free)
         else {
-            return Err(ProtocolError::BadNumber("release of a callback that does not exist"));
+            return Err(Breach::bad_number("release of a callback that does not exist"));
         };
         export.state = ExportState::Free;
         let generation = export.generation;
@@ -164,10 +164,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Says that these handles go with a message or an item that is handed over later: what ends
-    /// before that is told to the peer once it knows of it. Otherwise a stream that ends before it
-    /// is in any message is gone, and must not be given away any more.
-    pub fn carry(&mut self, handles: &[Handle]) {
+    /// The handles go with a message that waits to be sent.
+    pub(super) fn carry(&mut self, handles: &[Handle]) {
         for handle in handles {
             if let Handle::Stream(stream) = handle
                 && let Some(stream) = self.streams.get_mut(stream.0)
@@ -178,8 +176,8 @@ impl Connection {
         }
     }
 
-    /// Takes back handles that were not handed over with any message, and will not be.
-    pub fn discard(&mut self, handles: &[Handle]) {
+    /// The message with these handles will not be sent.
+    pub(super) fn discard(&mut self, handles: &[Handle]) {
         for handle in handles {
             match *handle {
                 Handle::Stream(stream) => self.drop_unannounced(stream.0),
@@ -223,17 +221,21 @@ impl Connection {
         &mut self,
         handles: &[RawHandle],
         before: usize,
-    ) -> Result<Vec<Received>, ProtocolError> {
+    ) -> Result<Vec<Received>, Breach> {
         // All of a message are alive at once, because nobody has heard of them yet.
         let limits = &self.config.limits;
         let max = limits.max_streams as usize + limits.max_callbacks as usize;
         if before + handles.len() > max {
-            return Err(ProtocolError::BadNumber("more handles than there may be"));
+            return Err(Breach::bad_number("more handles than there may be"));
         }
-        handles.iter().map(|handle| self.register_one(*handle)).collect()
+        let mut received = Vec::with_capacity(handles.len());
+        for handle in handles {
+            received.push(self.register_one(*handle)?);
+        }
+        Ok(received)
     }
 
-    fn register_one(&mut self, handle: RawHandle) -> Result<Received, ProtocolError> {
+    fn register_one(&mut self, handle: RawHandle) -> Result<Received, Breach> {
         let (number, limit) = match handle {
             RawHandle::Callback(number) => (number, self.config.limits.max_callbacks),
             RawHandle::Receiver(number) | RawHandle::Sender(number) => {
@@ -241,14 +243,14 @@ impl Connection {
             }
         };
         if number >= limit {
-            return Err(ProtocolError::BadNumber("stream or callback over the limit"));
+            return Err(Breach::bad_number("stream or callback over the limit"));
         }
         let is_consumer = match handle {
             RawHandle::Callback(_) => {
                 let out = &self.out;
                 let import = at_mut(&mut self.imports, number);
                 if !matches!(import.state, ImportState::Free(mark) if out.is_sent(mark)) {
-                    return Err(ProtocolError::BadNumber("callback that exists"));
+                    return Err(Breach::bad_number("callback that exists"));
                 }
                 import.generation = import.generation.wrapping_add(1);
                 import.state = ImportState::Live;
@@ -263,7 +265,7 @@ impl Connection {
         match their {
             Their::Free(mark) if self.out.is_sent(*mark) => {}
             Their::Free(_) | Their::Live(_) => {
-                return Err(ProtocolError::BadNumber("stream that exists"));
+                return Err(Breach::bad_number("stream that exists"));
             }
         }
         Ok(self.add_their_stream(number, is_consumer))

@@ -6,7 +6,7 @@ use crate::frame::{self, Header, ParseError, Short, StreamRef};
 use crate::handshake::{self, Hello};
 use crate::table::Key;
 use crate::varint::{self, Stop};
-use crate::{Event, Instant, ProtocolError};
+use crate::{Breach, Event, Instant, ProtocolError};
 use alloc::vec::Vec;
 
 /// A frame, and what follows it.
@@ -87,7 +87,7 @@ impl Connection {
         }
         let unsent = self.out.control.len();
         let taken = self.take_bytes(now, bytes, hand).and_then(|()| self.check_control(unsent));
-        taken.map_err(|error| self.violation(error))
+        taken.map_err(|error| self.violation(error.error()))
     }
 
     fn take_bytes(
@@ -95,7 +95,7 @@ impl Connection {
         now: Instant,
         mut bytes: &[u8],
         hand: &mut impl Hand,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(), Breach> {
         if self.peer_codec.is_none() {
             bytes = self.take_hello(bytes)?;
         }
@@ -123,7 +123,7 @@ impl Connection {
         Ok(())
     }
 
-    fn take_hello<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
+    fn take_hello<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Breach> {
         let missing = handshake::LEN - self.input.partial.len();
         let (now, rest) = bytes.split_at(missing.min(bytes.len()));
         self.input.partial.extend_from_slice(now);
@@ -135,7 +135,7 @@ impl Connection {
         let hello = Hello::decode(hello)?;
         let (ours, theirs) = (self.config.codec, hello.codec);
         if ours != theirs && ours != 0 && theirs != 0 {
-            return Err(ProtocolError::Codec { ours, theirs });
+            return Err(Breach::new(ProtocolError::Codec { ours, theirs }));
         }
         self.peer_codec = Some(hello.codec);
         let before = self.peer;
@@ -147,34 +147,34 @@ impl Connection {
 
     /// The frame at the front of `bytes` if all of it is there, and what follows.
     #[inline]
-    fn whole_frame<'a>(&self, bytes: &'a [u8]) -> Result<Option<Split<'a>>, ProtocolError> {
+    fn whole_frame<'a>(&self, bytes: &'a [u8]) -> Result<Option<Split<'a>>, Breach> {
         let Some((len, used)) = self.frame_len(bytes)? else { return Ok(None) };
         let rest = bytes.get(used..).unwrap_or_default();
         Ok(rest.split_at_checked(len))
     }
 
     #[inline]
-    fn frame_len(&self, bytes: &[u8]) -> Result<Option<(usize, usize)>, ProtocolError> {
+    fn frame_len(&self, bytes: &[u8]) -> Result<Option<(usize, usize)>, Breach> {
         match varint::decode(bytes) {
             Ok((len, used)) => match usize::try_from(len) {
                 Ok(len) if len <= self.config.limits.max_frame => Ok(Some((len, used))),
                 _ => {
                     let max = self.config.limits.max_frame as u64;
-                    Err(ProtocolError::FrameTooLong { len, max })
+                    Err(Breach::new(ProtocolError::FrameTooLong { len, max }))
                 }
             },
             Err(Stop::Incomplete) => Ok(None),
-            Err(Stop::TooLong) => Err(ProtocolError::Malformed("frame length")),
+            Err(Stop::TooLong) => Err(Breach::malformed("frame length")),
         }
     }
 
-    fn take_frame(&mut self, now: Instant, frame: &[u8]) -> Result<(), ProtocolError> {
+    fn take_frame(&mut self, now: Instant, frame: &[u8]) -> Result<(), Breach> {
         if frame.is_empty() {
             return self.empty_frame(now);
         }
         let (header, used) = frame::parse_header(frame).map_err(|error| match error {
-            ParseError::Incomplete => ProtocolError::Malformed("frame: too short"),
-            ParseError::Invalid(error) => error,
+            ParseError::Incomplete => Breach::malformed("frame: too short"),
+            ParseError::Invalid(what) => Breach::malformed(what),
         })?;
         let payload = frame.get(used..).unwrap_or_default();
         match header {
@@ -197,7 +197,7 @@ impl Connection {
     }
 
     /// Collects the front of a frame that does not come in one piece.
-    fn take_piece<'a>(&mut self, now: Instant, bytes: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
+    fn take_piece<'a>(&mut self, now: Instant, bytes: &'a [u8]) -> Result<&'a [u8], Breach> {
         let before = self.input.partial.len();
         let room = frame::MAX_CONTROL_FRAME + varint::MAX_LEN - before;
         let candidate = bytes.get(..room.min(bytes.len())).unwrap_or_default();
@@ -217,15 +217,15 @@ impl Connection {
         }
         match frame::parse_header(front) {
             Ok((Header::Control(_), _)) if len > frame::MAX_CONTROL_FRAME => {
-                return Err(ProtocolError::Malformed("frame: too long"));
+                return Err(Breach::malformed("frame: too long"));
             }
             Ok((Header::Control(_), _)) | Err(ParseError::Incomplete) => {
                 if front.len() >= frame::MAX_CONTROL_FRAME {
-                    return Err(ProtocolError::Malformed("frame: front too long"));
+                    return Err(Breach::malformed("frame: front too long"));
                 }
                 self.input.partial = partial;
             }
-            Err(ParseError::Invalid(error)) => return Err(error),
+            Err(ParseError::Invalid(what)) => return Err(Breach::malformed(what)),
             Ok((header, front_len)) => {
                 let sink = self.begin(now, header, len - front_len)?;
                 let first = front.get(front_len..).unwrap_or_default();
@@ -237,7 +237,7 @@ impl Connection {
         Ok(rest)
     }
 
-    fn take_body<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
+    fn take_body<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Breach> {
         let Some(Body { sink, left }) = self.input.body else { return Ok(bytes) };
         let (here, rest) = bytes.split_at(left.min(bytes.len()));
         let left = left - here.len();
@@ -250,7 +250,7 @@ impl Connection {
     }
 
     /// Reads the front of a frame with a payload of `len` bytes, and says where that goes.
-    fn begin(&mut self, now: Instant, header: Header, len: usize) -> Result<Sink, ProtocolError> {
+    fn begin(&mut self, now: Instant, header: Header, len: usize) -> Result<Sink, Breach> {
         match header {
             Header::Call { call, procedure } => {
                 let open = frame::Open {
@@ -294,7 +294,7 @@ impl Connection {
 
     /// Takes some of a payload; `left` bytes of the same frame will follow.
     #[inline]
-    fn push(&mut self, sink: Sink, bytes: &[u8], left: usize) -> Result<(), ProtocolError> {
+    fn push(&mut self, sink: Sink, bytes: &[u8], left: usize) -> Result<(), Breach> {
         match sink {
             Sink::Arguments { call, .. } => self.push_arguments(call, bytes, left),
             Sink::Result { call, .. } => self.push_result(call, bytes, left),
@@ -310,7 +310,7 @@ impl Connection {
         }
     }
 
-    fn end(&mut self, sink: Sink) -> Result<(), ProtocolError> {
+    fn end(&mut self, sink: Sink) -> Result<(), Breach> {
         match sink {
             Sink::Arguments { call, more } => self.end_arguments(call, more),
             Sink::Result { call, more } => self.end_result(call, more),
@@ -322,16 +322,20 @@ impl Connection {
     }
 
     /// A frame without effect, of which there may not be too many.
-    pub(super) fn empty_frame(&mut self, now: Instant) -> Result<(), ProtocolError> {
-        if self.empty_frames.take(now) { Ok(()) } else { Err(ProtocolError::TooManyEmptyFrames) }
+    pub(super) fn empty_frame(&mut self, now: Instant) -> Result<(), Breach> {
+        if self.empty_frames.take(now) {
+            Ok(())
+        } else {
+            Err(Breach::new(ProtocolError::TooManyEmptyFrames))
+        }
     }
 
     /// A reset of something, of which there may not be too many.
-    pub(super) fn reset_frame(&mut self, now: Instant) -> Result<(), ProtocolError> {
-        if self.resets.take(now) { Ok(()) } else { Err(ProtocolError::TooManyResets) }
+    pub(super) fn reset_frame(&mut self, now: Instant) -> Result<(), Breach> {
+        if self.resets.take(now) { Ok(()) } else { Err(Breach::new(ProtocolError::TooManyResets)) }
     }
 
-    fn take_control(&mut self, now: Instant, control: frame::Control) -> Result<(), ProtocolError> {
+    fn take_control(&mut self, now: Instant, control: frame::Control) -> Result<(), Breach> {
         use frame::Control;
         match control {
             Control::Error { call, started, code, text } => {
@@ -345,7 +349,7 @@ impl Connection {
             Control::AdmitResult { call, bytes } => self.take_admit_result(now, call, bytes),
             Control::Bind { number, fingerprint, name } => {
                 if number != self.peer_bound || number >= self.config.limits.max_bindings {
-                    return Err(ProtocolError::BadNumber("binding"));
+                    return Err(Breach::bad_number("binding"));
                 }
                 self.peer_bound += 1;
                 self.events.push_back(Event::Bound { number, name, fingerprint });
@@ -369,7 +373,7 @@ impl Connection {
     }
 
     /// The stream that a frame of the peer names.
-    pub(super) fn find_stream(&self, stream: StreamRef) -> Result<Key, ProtocolError> {
+    pub(super) fn find_stream(&self, stream: StreamRef) -> Result<Key, Breach> {
         let key = if stream.by_sender {
             match self.theirs.get(stream.number as usize) {
                 Some(super::streams::Their::Live(key)) => Some(*key),
@@ -378,6 +382,6 @@ impl Connection {
         } else {
             self.mine.get(stream.number as usize).copied().flatten()
         };
-        key.ok_or(ProtocolError::BadNumber("stream that is not open"))
+        key.ok_or_else(|| Breach::bad_number("stream that is not open"))
     }
 }

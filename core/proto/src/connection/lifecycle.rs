@@ -3,7 +3,8 @@
 use super::{Connection, State};
 use crate::frame::{self, kind};
 use crate::table::Key;
-use crate::{Cause, Code, Event, Instant, MAX_TEXT, ProtocolError, Started};
+use crate::{Breach, Cause, Code, Event, Instant, MAX_TEXT, Started};
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use core::time::Duration;
 
@@ -21,6 +22,38 @@ pub(crate) enum Timer {
     Incoming(Key),
     /// The arguments of a call of the peer.
     Arguments(Key),
+}
+
+/// What has to be done and when, the first first.
+///
+/// Deadlines mostly come in their order, so most are put at the end and taken from the front; a tree would be
+/// twice the code.
+#[derive(Debug, Default)]
+pub(crate) struct Timers(VecDeque<(Instant, Timer)>);
+
+impl Timers {
+    fn first(&self) -> Option<&(Instant, Timer)> {
+        self.0.front()
+    }
+
+    fn pop_first(&mut self) {
+        self.0.pop_front();
+    }
+
+    fn place(&self, timer: &(Instant, Timer)) -> usize {
+        self.0.partition_point(|other| other < timer)
+    }
+
+    pub(super) fn insert(&mut self, timer: (Instant, Timer)) {
+        self.0.insert(self.place(&timer), timer);
+    }
+
+    pub(super) fn remove(&mut self, timer: &(Instant, Timer)) {
+        let at = self.place(timer);
+        if self.0.get(at) == Some(timer) {
+            self.0.remove(at);
+        }
+    }
 }
 
 /// When things last happened.
@@ -173,7 +206,7 @@ impl Connection {
         self.control(kind::PING, &[self.clock.pings]);
     }
 
-    pub(super) fn take_ping(&mut self, now: Instant, token: u64) -> Result<(), ProtocolError> {
+    pub(super) fn take_ping(&mut self, now: Instant, token: u64) -> Result<(), Breach> {
         // Only the last one is answered, so that nobody can make us hold many.
         self.clock.pong = Some(token);
         self.empty_frame(now)

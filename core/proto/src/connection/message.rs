@@ -6,7 +6,7 @@ use crate::budget::{Budget, Full};
 use crate::event::{Handle, Received};
 use crate::frame::kind;
 use crate::table::Key;
-use crate::{Code, ProtocolError, Started, Target};
+use crate::{Breach, Code, ProtocolError, Started, Target};
 use alloc::vec::Vec;
 
 /// A message that is being sent: the arguments of a call of ours or the result of one of the peer.
@@ -156,10 +156,10 @@ impl Assembly {
         left: usize,
         budget: &mut Budget,
         max_message: usize,
-    ) -> Result<Piece, ProtocolError> {
+    ) -> Result<Piece, Breach> {
         self.received += bytes.len() as u64;
         if self.received > self.granted {
-            return Err(ProtocolError::CreditExceeded);
+            return Err(Breach::new(ProtocolError::CreditExceeded));
         }
         let len = self.bytes.len() + bytes.len();
         if len > max_message || self.total.is_some_and(|total| total > max_message as u64) {

@@ -23,7 +23,7 @@ use crate::limits::{Bucket, SMALL};
 use crate::meter::Meter;
 use crate::table::{Key, Numbers, Slab};
 use crate::{Cause, Code, Config, Instant, Limits, MAX_NAME, PeerLimits, ProtocolError};
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::size_of;
@@ -114,7 +114,7 @@ pub struct Connection {
     bound: u32,
     peer_bound: u32,
 
-    timers: BTreeSet<(Instant, lifecycle::Timer)>,
+    timers: lifecycle::Timers,
     resets: Bucket,
     empty_frames: Bucket,
     clock: lifecycle::Clock,
@@ -171,7 +171,7 @@ impl Connection {
             imports: Vec::new(),
             bound: 0,
             peer_bound: 0,
-            timers: BTreeSet::new(),
+            timers: lifecycle::Timers::default(),
             resets: Bucket::new(limits.resets, now),
             empty_frames: Bucket::new(limits.empty_frames, now),
             clock: lifecycle::Clock::new(now),
@@ -204,8 +204,7 @@ impl Connection {
     /// Says whether anything is open: calls of either side, or streams.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        // Streams that were not read to their ends may outlive the wire.
-        self.is_closed() || (self.calls.len() == 0 && self.busy == 0 && self.streams.len() == 0)
+        self.calls.len() == 0 && self.busy == 0 && self.streams.len() == 0
     }
 
     /// The codec of this wire: ours, or if that is 0 the peer's once its hello came; 0 if unknown.
@@ -278,18 +277,18 @@ impl Connection {
         self.incoming = Vec::new();
         self.busy = 0;
         self.starving = VecDeque::new();
-        let unread = self.keep_unread();
+        self.streams.clear();
         self.mine = Vec::new();
         self.theirs = Vec::new();
         self.exports = Vec::new();
         self.export_numbers = Numbers::default();
         self.imports = Vec::new();
-        self.timers = BTreeSet::new();
+        self.timers = lifecycle::Timers::default();
         self.input.clear();
         self.state = State::Closed(cause.clone());
         self.events.push_back(Event::Closed { cause });
-        // Only results that were not polled yet, and items that were not read, are still held.
-        let results: usize = self
+        // Only results that were not polled yet are still held.
+        let held: usize = self
             .events
             .iter()
             .map(
@@ -299,13 +298,13 @@ impl Connection {
             )
             .sum();
         self.budget.dismiss(Some(self.budget.admitted()));
-        self.budget.release(self.budget.used().saturating_sub(results + unread));
+        self.budget.release(self.budget.used().saturating_sub(held));
     }
 
     /// The peer broke the protocol.
     #[cold]
     fn violation(&mut self, error: ProtocolError) -> ProtocolError {
-        let text = alloc::format!("{error}");
+        let text = error.text();
         self.finish_with(Cause::Protocol(error), Some((error.code(), &text)));
         error
     }

@@ -9,7 +9,7 @@ use crate::frame::{RawHandle, StreamRef, kind};
 use crate::limits::HANDLE_COST;
 use crate::limits::SMALL;
 use crate::table::Key;
-use crate::{Code, Event, Instant, ProtocolError, StreamId, varint};
+use crate::{Breach, Code, Event, Instant, ProtocolError, StreamId, varint};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -124,28 +124,6 @@ impl Connection {
         }
     }
 
-    /// The wire is over: what came can still be read, and then its end; all other streams are gone.
-    /// Says what is held for that.
-    pub(super) fn keep_unread(&mut self) -> usize {
-        let mut held = 0;
-        for key in self.streams.keys() {
-            let Some(stream) = self.streams.get_mut(key) else { continue };
-            stream.announce = Announce::Announced;
-            match stream.consumer_mut().filter(|consumer| !consumer.dropped) {
-                Some(consumer) if !consumer.ready.is_empty() || consumer.end.is_some() => {
-                    consumer.end.get_or_insert((Code::WIRE_LOST, String::new()));
-                    consumer.charged -= consumer.partial.take().map_or(0, |partial| partial.cost);
-                    // Nobody has to be told.
-                    consumer.stopped = true;
-                    consumer.ended = true;
-                    held += consumer.charged;
-                }
-                _ => drop(self.streams.remove(key)),
-            }
-        }
-        held
-    }
-
     /// We cannot take more, and the application has to know.
     fn fail_reader(&mut self, key: Key, code: Code) {
         self.drop_partial(key);
@@ -182,16 +160,16 @@ impl Connection {
         stream: StreamRef,
         code: Code,
         text: String,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(), Breach> {
         let key = self.find_stream(stream)?;
         if code != Code::OK {
             self.reset_frame(now)?;
         }
         let Some(consumer) = self.streams.get_mut(key).and_then(Stream::consumer_mut) else {
-            return Err(ProtocolError::BadNumber("end of a stream the other way"));
+            return Err(Breach::bad_number("end of a stream the other way"));
         };
         if core::mem::replace(&mut consumer.ended, true) {
-            return Err(ProtocolError::BadNumber("second end of a stream"));
+            return Err(Breach::bad_number("second end of a stream"));
         }
         if consumer.stopped {
             self.say_stop(key, code);
@@ -203,11 +181,7 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn begin_items(
-        &mut self,
-        stream: StreamRef,
-        len: usize,
-    ) -> Result<Sink, ProtocolError> {
+    pub(super) fn begin_items(&mut self, stream: StreamRef, len: usize) -> Result<Sink, Breach> {
         let key = self.find_stream(stream)?;
         self.start_partial(key, false, len)?;
         Ok(Sink::Items { stream: key })
@@ -219,7 +193,7 @@ impl Connection {
         more: bool,
         handles: &[RawHandle],
         len: usize,
-    ) -> Result<Sink, ProtocolError> {
+    ) -> Result<Sink, Breach> {
         let key = self.find_stream(stream)?;
         let partial = self.consumer_mut(key).and_then(|consumer| consumer.partial.as_ref());
         let before = partial.map_or(0, |partial| partial.handles.len());
@@ -234,15 +208,17 @@ impl Connection {
 
     /// Takes `cost` out of the credit, and makes sure that what comes has a place, unless nobody
     /// wants it or there is no room.
-    fn start_partial(&mut self, key: Key, single: bool, cost: usize) -> Result<(), ProtocolError> {
+    fn start_partial(&mut self, key: Key, single: bool, cost: usize) -> Result<(), Breach> {
         let Some(consumer) = self.streams.get_mut(key).and_then(Stream::consumer_mut) else {
-            return Err(ProtocolError::BadNumber("items on a stream the other way"));
+            return Err(Breach::bad_number("items on a stream the other way"));
         };
         if consumer.ended {
-            return Err(ProtocolError::BadNumber("items after the end"));
+            return Err(Breach::bad_number("items after the end"));
         }
-        consumer.left =
-            consumer.left.checked_sub(cost as u64).ok_or(ProtocolError::CreditExceeded)?;
+        consumer.left = consumer
+            .left
+            .checked_sub(cost as u64)
+            .ok_or_else(|| Breach::new(ProtocolError::CreditExceeded))?;
         if consumer.stopped || consumer.dropped {
             return Ok(());
         }
@@ -261,7 +237,7 @@ impl Connection {
         });
         partial.cost += cost;
         if partial.single != single {
-            return Err(ProtocolError::Malformed("items in the middle of an item"));
+            return Err(Breach::malformed("items in the middle of an item"));
         }
         Ok(())
     }
@@ -299,7 +275,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn end_items(&mut self, key: Key) -> Result<(), ProtocolError> {
+    pub(super) fn end_items(&mut self, key: Key) -> Result<(), Breach> {
         let Some(consumer) = self.streams.get_mut(key).and_then(Stream::consumer_mut) else {
             return Ok(());
         };
@@ -376,12 +352,14 @@ impl Consumer {
 }
 
 /// Says whether the bytes are items, each after its length.
-fn check_batch(mut bytes: &[u8]) -> Result<(), ProtocolError> {
-    const BAD: ProtocolError = ProtocolError::Malformed("batch of items");
+fn check_batch(mut bytes: &[u8]) -> Result<(), Breach> {
+    const BAD: &str = "batch of items";
+    let bad = || Breach::malformed(BAD);
     while !bytes.is_empty() {
-        let (len, used) = varint::decode(bytes).map_err(|_| BAD)?;
-        let end = usize::try_from(len).ok().and_then(|len| len.checked_add(used)).ok_or(BAD)?;
-        bytes = bytes.get(end..).ok_or(BAD)?;
+        let (len, used) = varint::decode(bytes).map_err(|_| bad())?;
+        let end =
+            usize::try_from(len).ok().and_then(|len| len.checked_add(used)).ok_or_else(bad)?;
+        bytes = bytes.get(end..).ok_or_else(bad)?;
     }
     Ok(())
 }

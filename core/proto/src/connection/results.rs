@@ -9,7 +9,7 @@ use super::message::{Assembly, Piece, Starving};
 use super::outbox::Source;
 use crate::frame::{self, RawHandle, kind};
 use crate::table::Key;
-use crate::{CallId, Code, Event, Failure, ProtocolError, Started};
+use crate::{Breach, CallId, Code, Event, Failure, ProtocolError, Started};
 use alloc::boxed::Box;
 use alloc::string::String;
 
@@ -133,12 +133,12 @@ impl Connection {
 
     /// The call with this number on the wire.
     #[inline]
-    fn call_of(&self, number: u32) -> Result<Key, ProtocolError> {
+    fn call_of(&self, number: u32) -> Result<Key, Breach> {
         self.by_number
             .get(number as usize)
             .copied()
             .flatten()
-            .ok_or(ProtocolError::BadNumber("answer to a call that is not open"))
+            .ok_or_else(|| Breach::bad_number("answer to a call that is not open"))
     }
 
     /// A whole result.
@@ -148,14 +148,14 @@ impl Connection {
         number: u32,
         payload: &[u8],
         hand: &mut impl Hand,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(), Breach> {
         if payload.len() > self.config.limits.message_window {
-            return Err(ProtocolError::CreditExceeded);
+            return Err(Breach::new(ProtocolError::CreditExceeded));
         }
         let key = self.call_of(number)?;
         let Some(call) = self.calls.get(key) else { return Ok(()) };
         if call.assembly.is_some() {
-            return Err(ProtocolError::Malformed("answer in the middle of a result"));
+            return Err(Breach::malformed("answer in the middle of a result"));
         }
         let over = call.over;
         self.forget_call(key);
@@ -173,7 +173,7 @@ impl Connection {
         total: Option<u64>,
         handles: &[RawHandle],
         _len: usize,
-    ) -> Result<Sink, ProtocolError> {
+    ) -> Result<Sink, Breach> {
         let key = self.call_of(number)?;
         let window = self.config.limits.message_window;
         let assembly = self.calls.get(key).and_then(|call| call.assembly.as_ref());
@@ -195,7 +195,7 @@ impl Connection {
         key: Key,
         bytes: &[u8],
         left: usize,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(), Breach> {
         let max = self.config.limits.max_message;
         let Some(OutCall { assembly: Some(assembly), .. }) = self.calls.get_mut(key) else {
             return Ok(());
@@ -233,7 +233,7 @@ impl Connection {
         started: bool,
         code: Code,
         text: String,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(), Breach> {
         let key = self.call_of(number)?;
         let Some(call) = self.calls.get_mut(key) else { return Ok(()) };
         let over = call.over;

@@ -9,7 +9,7 @@ use crate::event::Handle;
 use crate::frame::{self, StreamRef, kind};
 use crate::limits::{HANDLE_COST, SMALL};
 use crate::table::Key;
-use crate::{Code, Event, Instant, MAX_TEXT, ProtocolError, SendError, StreamId};
+use crate::{Breach, Code, Event, Instant, MAX_TEXT, SendError, StreamId};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -345,10 +345,10 @@ impl Connection {
         now: Instant,
         stream: StreamRef,
         bytes: u64,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(), Breach> {
         let key = self.find_stream(stream)?;
         if self.streams.get(key).and_then(Stream::producer).is_none() {
-            return Err(ProtocolError::BadNumber("credit for a stream the other way"));
+            return Err(Breach::bad_number("credit for a stream the other way"));
         }
         if bytes == 0 {
             self.empty_frame(now)?;
@@ -363,10 +363,10 @@ impl Connection {
         now: Instant,
         stream: StreamRef,
         code: Code,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(), Breach> {
         let key = self.find_stream(stream)?;
         let Some(producer) = self.streams.get_mut(key).and_then(Stream::producer_mut) else {
-            return Err(ProtocolError::BadNumber("stop of a stream the other way"));
+            return Err(Breach::bad_number("stop of a stream the other way"));
         };
         let mut mark = Mark::SENT;
         if !producer.ended {

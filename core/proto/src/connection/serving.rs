@@ -9,7 +9,7 @@ use super::{Connection, State};
 use crate::event::Called;
 use crate::frame::{Open, RawHandle, RawTarget};
 use crate::table::{Key, at_mut};
-use crate::{Code, Event, Failure, IncomingId, Instant, Priority, ProtocolError, Started};
+use crate::{Breach, Code, Event, Failure, IncomingId, Instant, Priority, ProtocolError, Started};
 use alloc::boxed::Box;
 
 /// A call of the peer, or the place for one.
@@ -90,15 +90,15 @@ impl Connection {
 
     /// Makes room for a call of the peer.
     #[inline]
-    fn accept(&mut self, number: u32, class: Priority) -> Result<Key, ProtocolError> {
+    fn accept(&mut self, number: u32, class: Priority) -> Result<Key, Breach> {
         if number >= self.config.limits.max_calls {
-            return Err(ProtocolError::BadNumber("call over the limit"));
+            return Err(Breach::bad_number("call over the limit"));
         }
         let call = at_mut(&mut self.incoming, number);
         match call.state {
             InState::Over(mark) if self.out.is_sent(mark) => {}
             InState::Over(_) | InState::Receiving(_) | InState::Running | InState::Answering(_) => {
-                return Err(ProtocolError::BadNumber("call that is open"));
+                return Err(Breach::bad_number("call that is open"));
             }
         }
         call.generation = call.generation.wrapping_add(1);
@@ -132,9 +132,9 @@ impl Connection {
         procedure: u32,
         payload: &[u8],
         hand: &mut impl Hand,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(), Breach> {
         if payload.len() > self.config.limits.message_window {
-            return Err(ProtocolError::CreditExceeded);
+            return Err(Breach::new(ProtocolError::CreditExceeded));
         }
         let key = self.accept(number, Priority::Normal)?;
         if self.state != State::Open || procedure >= self.peer_bound {
@@ -159,7 +159,7 @@ impl Connection {
         now: Instant,
         open: Open,
         len: usize,
-    ) -> Result<Sink, ProtocolError> {
+    ) -> Result<Sink, Breach> {
         let Open { call: number, target, priority, more, deadline, total, handles } = open;
         let key = self.accept(number, priority)?;
         let handles = self.register(&handles, 0)?;
@@ -201,7 +201,7 @@ impl Connection {
         number: u32,
         more: bool,
         handles: &[RawHandle],
-    ) -> Result<Sink, ProtocolError> {
+    ) -> Result<Sink, Breach> {
         let before = self
             .incoming
             .get_mut(number as usize)
@@ -209,7 +209,7 @@ impl Connection {
             .map_or(0, |assembly| assembly.handles.len());
         let handles = self.register(handles, before)?;
         let Some(call) = self.incoming.get_mut(number as usize) else {
-            return Err(ProtocolError::BadNumber("arguments of a call that is not open"));
+            return Err(Breach::bad_number("arguments of a call that is not open"));
         };
         let key = Key { index: number, generation: call.generation };
         match &mut call.state {
@@ -219,7 +219,7 @@ impl Connection {
                 self.dispose_all(handles, Code::CANCELLED);
             }
             InState::Running => {
-                return Err(ProtocolError::Malformed("arguments after the last"));
+                return Err(Breach::malformed("arguments after the last"));
             }
         }
         Ok(Sink::Arguments { call: key, more })
@@ -230,7 +230,7 @@ impl Connection {
         key: Key,
         bytes: &[u8],
         left: usize,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(), Breach> {
         let max = self.config.limits.max_message;
         let call =
             self.incoming.get_mut(key.index as usize).filter(|c| c.generation == key.generation);
@@ -281,10 +281,10 @@ impl Connection {
         now: Instant,
         number: u32,
         code: Code,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(), Breach> {
         self.reset_frame(now)?;
         let Some(call) = self.incoming.get(number as usize) else {
-            return Err(ProtocolError::BadNumber("cancel of a call that was never open"));
+            return Err(Breach::bad_number("cancel of a call that was never open"));
         };
         let key = Key { index: number, generation: call.generation };
         self.cancel_incoming(key, code);

@@ -5,7 +5,7 @@ use super::outbox::{Current, Source, Turn};
 use super::{Connection, State, calls, serving, streams};
 use crate::frame::{self, kind};
 use crate::table::Slab;
-use crate::{Cause, Event, Instant, Limits, MAX_TEXT, ProtocolError};
+use crate::{Breach, Cause, Event, Instant, Limits, MAX_TEXT, ProtocolError};
 use alloc::vec::Vec;
 
 /// Stage memory kept between frames.
@@ -208,12 +208,12 @@ impl Connection {
     /// A peer that makes us answer without reading may not do so for ever. All that it can cause is
     /// bounded by numbers that it may not reuse before it was answered; this is the second lock.
     /// `unsent` control bytes waited before the peer's last bytes came.
-    pub(super) fn check_control(&mut self, unsent: usize) -> Result<(), ProtocolError> {
+    pub(super) fn check_control(&mut self, unsent: usize) -> Result<(), Breach> {
         // What this side wanted to say itself is not the peer's fault.
         let caused = self.out.control.len().saturating_sub(unsent);
         self.out.caused = self.out.caused.min(unsent) + caused;
         if self.out.caused > max_control(&self.config.limits) {
-            return Err(ProtocolError::NotReading);
+            return Err(Breach::new(ProtocolError::NotReading));
         }
         Ok(())
     }
