@@ -71,14 +71,5 @@ pub use self::{
     },
 };
 
-/// What WebAssembly lacks without the standard library.
 #[cfg(all(target_family = "wasm", not(feature = "std")))]
-mod bare {
-    #[global_allocator]
-    static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
-
-    #[panic_handler]
-    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-        core::arch::wasm32::unreachable()
-    }
-}
+mod bare;

@@ -40,20 +40,6 @@ pub enum OpenError {
         known: Vec<String>,
         looked_for: String,
     },
-    /// The link may lose bytes, and the user needs them all.
-    #[error(
-        "`{address}` may lose bytes, and calls need them all{}{}",
-        match layered { Some(layered) => format!(": use `{layered}` on both ends"), None => String::new() },
-        if *.can_trust { ", or add `,reliable` if it never does" } else { "" }
-    )]
-    Unreliable {
-        /// As it was given.
-        address: String,
-        /// The same with a layer that mends it, if there is one.
-        layered: Option<String>,
-        /// Whether the option `reliable` says that the link is good.
-        can_trust: bool,
-    },
 }
 
 impl OpenError {
@@ -65,8 +51,7 @@ impl OpenError {
             | Self::Location { .. }
             | Self::Option { .. }
             | Self::UnknownLayer { .. }
-            | Self::UnknownTransport { .. }
-            | Self::Unreliable { .. } => true,
+            | Self::UnknownTransport { .. } => true,
             Self::Io { source, .. } => source.kind() == io::ErrorKind::InvalidInput,
         }
     }
@@ -80,8 +65,7 @@ impl From<OpenError> for io::Error {
             | OpenError::Location { .. }
             | OpenError::Option { .. }
             | OpenError::UnknownLayer { .. }
-            | OpenError::UnknownTransport { .. }
-            | OpenError::Unreliable { .. } => io::ErrorKind::InvalidInput,
+            | OpenError::UnknownTransport { .. } => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
     }

@@ -1,6 +1,6 @@
 //! What the sockets can do at most: many frames in one buffer, echoed without looking at each.
 
-use crate::measure::Peer;
+use crate::measure::{Client, Table, run as measure, serve};
 use std::net::SocketAddr;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,6 +9,17 @@ use tokio::{
 
 const NAME: &[u8] = b"\x08John Doe";
 const HELLO: &[u8] = b"\x10Hello, John Doe!";
+
+pub fn run(table: &mut Table) {
+    let address = serve(|listener| async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            tokio::spawn(answer(stream));
+        }
+    });
+    measure::<Raw>(table, "bulk", address);
+}
 
 async fn answer(mut stream: TcpStream) {
     let mut input = vec![0; 1 << 18];
@@ -58,7 +69,7 @@ async fn send_items(stream: &mut TcpStream, count: u64) {
     stream.write_all(&buffer).await.unwrap();
 }
 
-pub struct Raw {
+struct Raw {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
@@ -88,15 +99,7 @@ impl Raw {
     }
 }
 
-impl Peer for Raw {
-    async fn serve(listener: tokio::net::TcpListener) {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            tokio::spawn(answer(stream));
-        }
-    }
-
+impl Client for Raw {
     async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -120,7 +123,7 @@ impl Peer for Raw {
         self.exchange(bytes, at_once, bytes.len()).await;
     }
 
-    async fn items(&mut self, count: u64) -> bool {
+    async fn items(&mut self, count: u64) -> Option<u64> {
         let frame = [&b"item"[..], &count.to_le_bytes()].concat();
         self.stream.write_all(&(frame.len() as u32).to_le_bytes()).await.unwrap();
         self.stream.write_all(&frame).await.unwrap();
@@ -138,6 +141,6 @@ impl Peer for Raw {
             have -= at;
         }
         assert_eq!(sum, count * (count - 1) / 2);
-        true
+        Some(got)
     }
 }

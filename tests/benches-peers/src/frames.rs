@@ -1,7 +1,7 @@
 //! Frames with a length of four bytes, one after another through tokio's buffers, each payload
 //! owned: what a program without any RPC does.
 
-use crate::measure::Peer;
+use crate::measure::{Client, Table, run as measure, serve};
 use std::net::SocketAddr;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter},
@@ -11,7 +11,18 @@ use tokio::{
     },
 };
 
-pub struct Frames {
+pub fn run(table: &mut Table) {
+    let address = serve(|listener| async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            tokio::spawn(answer(Frames::new(stream)));
+        }
+    });
+    measure::<Frames>(table, "raw", address);
+}
+
+struct Frames {
     read: BufReader<OwnedReadHalf>,
     write: BufWriter<OwnedWriteHalf>,
 }
@@ -57,15 +68,7 @@ async fn answer(mut frames: Frames) {
     }
 }
 
-impl Peer for Frames {
-    async fn serve(listener: tokio::net::TcpListener) {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            tokio::spawn(answer(Frames::new(stream)));
-        }
-    }
-
+impl Client for Frames {
     async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -110,7 +113,7 @@ impl Peer for Frames {
         tokio::join!(send, receive);
     }
 
-    async fn items(&mut self, count: u64) -> bool {
+    async fn items(&mut self, count: u64) -> Option<u64> {
         self.put(&[&b"item"[..], &count.to_le_bytes()].concat()).await;
         self.write.flush().await.unwrap();
         let mut sum = 0;
@@ -121,6 +124,6 @@ impl Peer for Frames {
             sum += u64::from_le_bytes(item);
         }
         assert_eq!(sum, count * (count - 1) / 2);
-        true
+        Some(count)
     }
 }

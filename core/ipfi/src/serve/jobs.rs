@@ -7,10 +7,10 @@ use std::{
 
 use ipfi_proto::{Code, Failure, IncomingId, Instant, Received, Started};
 
-use super::{Answer, Cancel, Incoming, Procedure, Served, later, line, panicked};
+use super::{Answer, Incoming, Procedure, Served, later, line, panicked};
 use crate::{
     queue::{Admission, Permit},
-    scope::{self, Give},
+    scope,
     shared::Shared,
     trace::event,
 };
@@ -70,15 +70,6 @@ impl Outcome {
     pub(super) fn other(answer: Answer) -> Self {
         Self::Other(Box::new(answer))
     }
-
-    /// A result that was not put with the others yet.
-    pub(super) fn result(bytes: Vec<u8>, given: Vec<Give>, replies: &mut Vec<u8>) -> Self {
-        if !given.is_empty() || bytes.len() > SMALL {
-            return Self::other(Ok((bytes, given)));
-        }
-        replies.extend_from_slice(&bytes);
-        Self::Small(replies.len())
-    }
 }
 
 impl Jobs {
@@ -122,8 +113,15 @@ impl Jobs {
             let payload = arguments.get(start..end).unwrap_or_default();
             start = end;
             if let Some(procedure) = shared.interface.serve(procedure) {
-                let outcome = run(shared, id, procedure, (payload, Vec::new(), None), replies);
-                done.push((id, outcome));
+                let call = Incoming {
+                    shared,
+                    payload,
+                    handles: Vec::new(),
+                    reply: replies,
+                    deadline: None,
+                    cancel: &mut None,
+                };
+                done.push((id, run(id, procedure, call)));
             }
         }
         for Job { id, callee, payload, handles, deadline } in others.drain(..) {
@@ -143,7 +141,9 @@ impl Jobs {
                     continue;
                 }
             };
-            done.push((id, run(shared, id, procedure, (&payload, handles, deadline), replies)));
+            let (payload, reply, cancel) = (&*payload, &mut *replies, &mut None);
+            let call = Incoming { shared, payload, handles, reply, deadline, cancel };
+            done.push((id, run(id, procedure, call)));
         }
         answer(shared, replies, done);
         for buffer in [arguments, replies] {
@@ -181,25 +181,15 @@ fn answer(shared: &Arc<Shared>, replies: &[u8], done: &mut Vec<(IncomingId, Outc
     scope::refuse(refused);
 }
 
-/// What came with a call. Not one struct with the rest: what was just written in pieces is slow to
-/// copy as a whole.
-pub(super) type Message<'a> = (&'a [u8], Vec<Received>, Option<Instant>);
-
-fn run(
-    shared: &Arc<Shared>,
-    id: IncomingId,
-    procedure: &Procedure,
-    message: Message<'_>,
-    reply: &mut Vec<u8>,
-) -> Outcome {
-    match shared.interface.admit() {
-        Admission::Now(permit) => run_now(shared, id, procedure, message, None, permit, reply),
+fn run(id: IncomingId, procedure: &Procedure, call: Incoming<'_>) -> Outcome {
+    match call.shared.interface.admit() {
+        Admission::Now(permit) => run_now(id, procedure, call, permit),
         Admission::Later(ticket) => {
-            line::wait(shared, id, procedure, message, ticket);
+            line::wait(id, procedure, call, ticket);
             Outcome::Running
         }
         Admission::Never => {
-            shared.dispose(message.1.into_iter(), Code::REFUSED);
+            call.shared.dispose(call.handles.into_iter(), Code::REFUSED);
             let failure = Failure::new(Code::REFUSED, Started::No);
             Outcome::other(Err(failure.with_text("too many calls wait already")))
         }
@@ -208,19 +198,15 @@ fn run(
 
 #[inline]
 pub(super) fn run_now(
-    shared: &Arc<Shared>,
     id: IncomingId,
     procedure: &Procedure,
-    (payload, handles, deadline): Message<'_>,
-    mut cancel: Option<Arc<Cancel>>,
+    call: Incoming<'_>,
     permit: Permit,
-    reply: &mut Vec<u8>,
 ) -> Outcome {
+    let Incoming { shared, payload, handles, reply, deadline, cancel } = call;
     let start = reply.len();
-    let served = catch_unwind(AssertUnwindSafe(|| {
-        let (reply, cancel) = (&mut *reply, &mut cancel);
-        procedure(Incoming { shared, payload, handles, reply, deadline, cancel })
-    }));
+    let incoming = Incoming { shared, payload, handles, reply, deadline, cancel };
+    let served = catch_unwind(AssertUnwindSafe(|| procedure(incoming)));
     let served = served.unwrap_or_else(|panic| Served::Failed(panicked(&*panic)));
     if let Served::Done(given) = served {
         if given.is_empty() && reply.len() - start <= SMALL {
@@ -235,9 +221,9 @@ pub(super) fn run_now(
             event!(debug, peer = shared.about.peer, %failure, "call failed");
             Outcome::other(Err(failure))
         }
-        Served::Later(future, told) => later(shared, id, future, told, cancel, permit, reply),
+        Served::Later(future, told) => later(shared, id, future, told, cancel.take(), permit),
         Served::Blocking(work) => {
-            let cancel = cancel.unwrap_or_default();
+            let cancel = cancel.take().unwrap_or_default();
             if !shared.start_running(id, &cancel) {
                 return Outcome::Running;
             }
