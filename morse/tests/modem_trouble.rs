@@ -228,3 +228,63 @@ fn the_ladder_climbs_as_far_as_the_air_allows() {
         assert!(goodput > 0.0 && modes.iter().any(|&mode| mode >= least), "{air}");
     }
 }
+
+/// Sends packets through noise in which about half of them come through, until `bytes` bytes have:
+/// whatever arrives is what was sent.
+fn not_one_wrong_byte(mode: Mode, snr: f64, bytes: usize) {
+    let config = Config::new(48_000);
+    let mut air: Air = format!("snr={snr}").parse().unwrap();
+    air.level_db = air::mean_level_db(&config, mode);
+    let mut channel = Channel::new(&air, 48_000, 1).unwrap();
+    let mut modulator = Modulator::new(&config).unwrap();
+    let mut demodulator = Demodulator::new(&config).unwrap();
+    let mut random = fastrand::Rng::with_seed(1);
+    let length = mode.parameters(&config.plain).packet;
+    let (mut sound, mut heard) = (vec![0.0; 4800], Vec::new());
+    let (mut right, mut sent, mut arrived) = (0, 0, 0);
+    while right < bytes {
+        let packet: Vec<u8> = (0..length).map(|_| random.u8(..)).collect();
+        modulator.send(&packet, mode, Note::default()).unwrap();
+        sent += 1;
+        while !modulator.is_idle() {
+            let count = modulator.poll_samples(&mut sound);
+            sound[count..].fill(0.0);
+            heard.clear();
+            channel.process(&sound, &mut heard);
+            demodulator.receive(&heard);
+        }
+        while let Some(event) = demodulator.poll_event() {
+            if let Event::Packet(found) = event {
+                assert!(found.bytes == packet, "wrong bytes in {mode}");
+                right += length;
+                arrived += 1;
+            }
+        }
+        assert!(sent < 50 || arrived > 0, "nothing comes through in {mode}");
+    }
+    println!("{mode} at {snr} dB: {arrived} of {sent} arrived");
+}
+
+/// The noise at which about half of the packets come through, dB.
+const WORST: [(Mode, f64); 5] = [
+    (Mode::Cable, 18.5),
+    (Mode::Fast, 8.0),
+    (Mode::Brisk, 5.5),
+    (Mode::Room, 1.8),
+    (Mode::Rescue, -1.7),
+];
+
+#[test]
+fn nothing_wrong_arrives_through_the_worst_noise() {
+    for (mode, snr) in &WORST[..3] {
+        not_one_wrong_byte(*mode, *snr, 4000);
+    }
+}
+
+#[test]
+#[ignore = "hours"]
+fn nothing_wrong_in_a_mebibyte_through_the_worst_noise() {
+    for (mode, snr) in WORST {
+        not_one_wrong_byte(mode, snr, 1 << 20);
+    }
+}

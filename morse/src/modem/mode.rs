@@ -15,7 +15,7 @@ pub const MAX_PACKET: usize = 1200;
 /// | `Plain` | 1 × 1, 60 ms at 20 WPM | one tone | 0.8 | people, radio amateurs, any decoder |
 /// | `Rescue` | 1 × 32, 4 ms | 1 to 9 | 9 | halls, noise |
 /// | `Room` | 1 × 16, 2 ms | 1 to 9 | 24 | rooms |
-/// | `Brisk` | 4 × 32, 4 ms | 1 to 9 | 49 | rooms, close by |
+/// | `Brisk` | 4 × 32, 4 ms | 1 to 9 | 50 | rooms, close by |
 /// | `Fast` | 8 × 32, 4 ms | 1 to 9 | 104 | little echo, little noise |
 /// | `Cable` | 32 × 32, 2 ms | 1 to 17 | 880 | cables |
 ///
@@ -132,7 +132,7 @@ impl Mode {
             },
             Self::Rescue => Shape { share: 62, ..hopping },
             Self::Room => Shape { tones: 16, spacing: 500.0, dot: 96, stride: 7, ..hopping },
-            Self::Brisk => Shape { streams: 4, ..hopping },
+            Self::Brisk => Shape { streams: 4, share: 82, ..hopping },
             Self::Fast => Shape { streams: 8, share: 85, ..hopping },
             Self::Cable => {
                 Shape { streams: 32, spacing: 500.0, dot: 96, stride: 7, share: 91, ..hopping }
@@ -165,7 +165,7 @@ impl Mode {
                     Self::Plain => 12,
                     Self::Rescue => 24,
                     Self::Room => 33,
-                    Self::Brisk => 13,
+                    Self::Brisk => 14,
                     Self::Fast => 9,
                     Self::Cable => 4,
                 },
