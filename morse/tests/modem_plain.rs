@@ -23,11 +23,11 @@ fn packet(rate: u32, wpm: f64) -> (Vec<f32>, String) {
     let count = modulator.poll_samples(&mut sound[start..]);
     sound.truncate(start + count + rate as usize);
     let letters = std::iter::from_fn(|| modulator.poll_letter()).map(|letter| letter.letter);
-    (sound, letters.filter(|&letter| letter != '=').collect())
+    (sound, letters.filter(|letter| letter.is_alphanumeric()).collect())
 }
 
 fn letters(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_alphanumeric()).collect()
+    text.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 #[test]

@@ -11,7 +11,7 @@ const PRIOR: u64 = UNIT / 2;
 /// Bytes taken to have come through before the first frame.
 const FIRST_EXPOSURE: u64 = 1024;
 /// The same in packets of a modem.
-const FIRST_PACKETS: u64 = 8;
+const FIRST_PACKETS: u64 = 16;
 
 /// The shortest payload worth a frame.
 pub(crate) const MIN_PAYLOAD: usize = 32;
