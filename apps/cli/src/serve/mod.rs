@@ -29,9 +29,13 @@ pub(crate) struct Serve {
     #[arg(long = "doc", value_name = "NAME=TEXT", value_parser = named)]
     docs: Vec<(String, String)>,
 
-    /// Runs at most so many commands at once; further calls are refused
+    /// Runs at most so many commands at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     max_running: u32,
+
+    /// Lets so many calls wait for their turn; further ones are refused
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    max_waiting: usize,
 
     /// How long commands may go on after the program was asked to stop
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
@@ -69,7 +73,8 @@ pub(crate) async fn run(args: &Serve, registry: &Registry, stop: Stop) -> Result
 }
 
 fn interface(args: &Serve, running: &mpsc::Sender<()>) -> Interface {
-    let mut interface = Interface::new().max_running(args.max_running);
+    let mut interface =
+        Interface::new().max_running(args.max_running).max_waiting(args.max_waiting);
     for (name, command) in &args.commands {
         let runner = Arc::new(Runner::new(name, command, running.clone()));
         let handler = move |words: Vec<String>, input: Receiver<String>, out: Sender<String>| {

@@ -19,7 +19,8 @@ fn one_clear_line_each() {
     let private = service::interface().private();
     let private =
         format!("tcp:{}", service::listen(private, follow.clone(), "tcp-listen:127.0.0.1:0"));
-    let full = Interface::new().max_running(0).procedure("add", |a: i64, b: i64| a + b);
+    let full =
+        Interface::new().max_running(0).max_waiting(0).procedure("add", |a: i64, b: i64| a + b);
     let full = format!("tcp:{}", service::listen(full, follow, "tcp-listen:127.0.0.1:0"));
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let mute = format!("tcp:{}", mute.local_addr().unwrap());

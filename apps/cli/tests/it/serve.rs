@@ -105,5 +105,5 @@ fn too_many_at_once_are_refused() {
     call.wait_for("\"begun\"");
     let refused = run(dir.path(), &["call", &address, "long"], None);
     assert_eq!(refused.code, 5);
-    assert_eq!(refused.err, "ipfi: `long`: refused: too many calls at once\n");
+    assert!(refused.err.starts_with("ipfi: `long`: refused: too many calls at once"));
 }
