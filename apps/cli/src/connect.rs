@@ -29,18 +29,7 @@ pub(crate) async fn check(registry: &Registry, text: &str) -> Result<Address, Er
     let address: Address = text
         .parse()
         .map_err(|error: ipfi_transport::AddressError| Error::Usage(error.to_string()))?;
-    if !registry.check(&address).await?.reliable {
-        let mut text = format!(
-            "`{address}` may lose bytes, and calls need them all: use `arq+{address}` on both ends"
-        );
-        // Some lines never do, and can say so.
-        let mut trusted = address.clone();
-        trusted.options.push(("reliable".into(), "yes".into()));
-        if registry.check(&trusted).await.is_ok_and(|properties| properties.reliable) {
-            text.push_str(", or add `,reliable` if it never does");
-        }
-        return Err(Error::Usage(text));
-    }
+    registry.check_reliable(&address).await?;
     Ok(address)
 }
 

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use ipfi_proto::{CallOptions, Code, Failure, Received, Started, Target};
+use ipfi_proto::{CallOptions, Code, Failure, Received, RemoteCallbackId, Started, Target};
 use serde::Deserialize;
 
 use crate::{
@@ -24,48 +24,51 @@ use crate::{
     sync::set_waker,
 };
 
-/// After so many calls in a row, those that wait are written while more are made.
-const BURST: usize = 64;
+/// After so many calls in a row, those that wait are written while more are made. Each time costs
+/// both sides as much as fifty calls.
+const BURST: usize = 256;
 /// Arguments up to this many bytes need no allocation.
-const INLINE: usize = 64;
+const INLINE: usize = 46;
 
 /// What to call.
 pub(crate) enum To<'a> {
-    Name { name: &'a str, key: usize, fingerprint: fn() -> u64 },
-    Target(Target),
+    /// Without a fingerprint signatures are not compared.
+    Name(&'a str, Option<fn() -> u64>),
+    Callback(RemoteCallbackId),
 }
 
 impl<'a> To<'a> {
     /// A procedure that takes `A` and gives `R`.
     #[inline]
     pub(crate) fn typed<A: Value, R: Deserialize<'static>>(name: &'a str) -> Self {
-        let fingerprint: fn() -> u64 = || fingerprint(&shape_of::<A>(), &shape_of::<R>());
-        // Different functions for different types, so that the type need not be 'static.
-        Self::Name { name, key: fingerprint as usize, fingerprint }
+        Self::Name(name, Some(|| fingerprint(&shape_of::<A>(), &shape_of::<R>())))
     }
 
     /// A procedure whose types are not known here.
     pub(crate) fn untyped(name: &'a str) -> Self {
-        Self::Name { name, key: 0, fingerprint: || 0 }
+        Self::Name(name, None)
     }
 }
 
 /// Encoded arguments.
 enum Payload {
-    Inline([u8; INLINE], usize),
+    /// So many bytes.
+    Inline(u8, [u8; INLINE]),
     Heap(Vec<u8>),
 }
 
 impl Payload {
+    /// To be called once.
     #[inline]
-    fn new(buffer: &mut Vec<u8>) -> Self {
-        let mut inline = [0; INLINE];
-        match inline.get_mut(..buffer.len()) {
-            Some(place) => {
-                place.copy_from_slice(buffer);
-                Self::Inline(inline, buffer.len())
-            }
-            None => Self::Heap(std::mem::take(buffer)),
+    fn fill(&mut self, buffer: &mut Vec<u8>) {
+        if let Self::Inline(len, bytes) = self
+            && let Some(place) = bytes.get_mut(..buffer.len())
+            && let Ok(size) = u8::try_from(buffer.len())
+        {
+            place.copy_from_slice(buffer);
+            *len = size;
+        } else {
+            *self = Self::Heap(std::mem::take(buffer));
         }
     }
 }
@@ -95,25 +98,36 @@ fn decode_value<R: Inbound>(
 /// ```
 #[must_use = "a call is made when it is awaited, started or waited for"]
 pub struct Call<'a, R> {
-    inner: Result<Inner<'a>, CallError>,
+    shared: Option<Arc<Shared>>,
+    to: To<'a>,
+    payload: Payload,
+    given: Gifts,
+    deadline: Option<Duration>,
+    priority: Priority,
+    /// Why it cannot be made.
+    error: Option<Box<CallError>>,
     decode: Decode<R>,
 }
 
-struct Inner<'a> {
-    shared: Arc<Shared>,
-    to: To<'a>,
-    payload: Payload,
-    given: Vec<Give>,
-    options: CallOptions,
+/// What goes with a call that may never be made.
+struct Gifts(Vec<Give>);
+
+impl Drop for Gifts {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            scope::refuse(std::mem::take(&mut self.0));
+        }
+    }
 }
 
 impl<R> fmt::Debug for Call<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Call");
-        match &self.inner {
-            Ok(Inner { to: To::Name { name, .. }, .. }) => debug.field("procedure", name),
-            Ok(Inner { to: To::Target(target), .. }) => debug.field("target", target),
-            Err(error) => debug.field("error", error),
+        match (&self.error, &self.to) {
+            (Some(error), _) => debug.field("error", error),
+            (None, To::Name(name, _)) => debug.field("procedure", name),
+            (None, To::Callback(callback)) => debug.field("callback", callback),
         };
         debug.finish_non_exhaustive()
     }
@@ -122,39 +136,57 @@ impl<R> fmt::Debug for Call<'_, R> {
 impl<'a, R: Inbound> Call<'a, R> {
     #[inline]
     pub(crate) fn new<A: Outbound>(shared: Arc<Shared>, to: To<'a>, args: &A) -> Self {
-        let inner = scope::with_buffer(|buffer| {
-            let written = args.write(shared.codec_number(), buffer);
-            let Given(given) = written.map_err(CallError::Encode)?;
-            let payload = Payload::new(buffer);
-            let deadline = shared.about.deadline;
-            let options = CallOptions { deadline, ..CallOptions::default() };
-            Ok(Inner { shared, to, payload, given, options })
+        let mut payload = Payload::Inline(0, [0; INLINE]);
+        let mut error = None;
+        let given = scope::with_buffer(|buffer| match args.write(shared.codec_number(), buffer) {
+            Ok(Given(given)) => {
+                payload.fill(buffer);
+                given
+            }
+            Err(why) => {
+                error = Some(Box::new(CallError::Encode(why)));
+                Vec::new()
+            }
         });
-        Self { inner, decode: decode_value }
+        Self {
+            deadline: shared.about.deadline,
+            shared: Some(shared),
+            to,
+            payload,
+            given: Gifts(given),
+            priority: Priority::Normal,
+            error,
+            decode: decode_value,
+        }
     }
 
     /// A callback of ours is not for us to call.
     pub(crate) fn impossible() -> Self {
         let text = "this callback is for the peer to call";
         let error = CallError::failed(Code::NO_SUCH_CALLBACK, Started::No, text);
-        Self { inner: Err(error), decode: decode_value }
+        Self {
+            shared: None,
+            to: To::untyped(""),
+            payload: Payload::Heap(Vec::new()),
+            given: Gifts(Vec::new()),
+            deadline: None,
+            priority: Priority::Normal,
+            error: Some(Box::new(error)),
+            decode: decode_value,
+        }
     }
 }
 
 impl<R> Call<'_, R> {
     /// Gives up, and tells the peer to stop, after this time. It travels as what is left of it.
     pub fn deadline(mut self, timeout: Duration) -> Self {
-        if let Ok(inner) = &mut self.inner {
-            inner.options.deadline = Some(timeout);
-        }
+        self.deadline = Some(timeout);
         self
     }
 
     /// Puts arguments and answer into another class: before or after all others.
     pub fn priority(mut self, priority: Priority) -> Self {
-        if let Ok(inner) = &mut self.inner {
-            inner.options.priority = priority;
-        }
+        self.priority = priority;
         self
     }
 
@@ -164,12 +196,10 @@ impl<R> Call<'_, R> {
     ///
     /// The call cannot be made; nothing was sent.
     pub fn in_parts(mut self) -> Result<Parts<R>, CallError> {
+        let shared = self.wire().map_err(|error| *error)?;
+        let handles = u32::try_from(self.given.0.len()).unwrap_or(u32::MAX);
         let decode = self.decode;
-        let inner = std::mem::replace(&mut self.inner, Err(CallError::Encode(String::new())));
-        let mut inner = inner?;
-        inner.options.more = true;
-        let handles = u32::try_from(inner.given.len()).unwrap_or(u32::MAX);
-        let (shared, slot, unsent) = launch(inner, true)?;
+        let (slot, unsent) = self.make(&shared, true, true)?;
         let state = Progress::Open { shared: shared.clone(), slot, unsent };
         Ok(Parts::new(Pending { state, decode, result: PhantomData }, shared, slot, handles))
     }
@@ -192,81 +222,91 @@ impl<R> Call<'_, R> {
 
     #[inline]
     fn launch(mut self, now: bool) -> Pending<R> {
-        let decode = self.decode;
-        let inner = std::mem::replace(&mut self.inner, Err(CallError::Encode(String::new())));
-        let state = inner.and_then(|inner| launch(inner, now));
-        let state = match state {
-            Ok((shared, slot, unsent)) => Progress::Open { shared, slot, unsent },
+        let state = match self.wire() {
+            Ok(shared) => match self.make(&shared, now, false) {
+                Ok((slot, unsent)) => Progress::Open { shared, slot, unsent },
+                Err(error) => Progress::Failed(Box::new(error)),
+            },
             Err(error) => Progress::Failed(error),
         };
-        Pending { state, decode, result: PhantomData }
+        Pending { state, decode: self.decode, result: PhantomData }
     }
-}
 
-impl<R> Drop for Call<'_, R> {
-    fn drop(&mut self) {
-        if let Ok(inner) = &mut self.inner {
-            scope::refuse(std::mem::take(&mut inner.given));
+    /// Where it goes, or why it cannot.
+    #[inline]
+    fn wire(&mut self) -> Result<Arc<Shared>, Box<CallError>> {
+        match (self.error.take(), self.shared.take()) {
+            (None, Some(shared)) => Ok(shared),
+            (Some(error), _) => Err(error),
+            (None, None) => Err(Box::new(CallError::Encode("it was made already".into()))),
         }
     }
-}
 
-/// Hands a call to the engine; wakes the driver if it is to go `now` and not when it is polled.
-#[inline]
-fn launch(inner: Inner<'_>, now: bool) -> Result<(Arc<Shared>, u32, bool), CallError> {
-    let Inner { shared, to, payload, given, options } = inner;
-    let mut state = shared.lock();
-    let target = match to {
-        To::Name { name, key, fingerprint } => state.target(name, key, fingerprint),
-        To::Target(target) => target,
-    };
-    let handles = match scope::export(&shared, &mut state, given) {
-        Ok(handles) => handles,
-        Err((error, given)) => {
-            let closed = state.closed.clone();
-            drop(state);
-            scope::refuse(given);
-            return Err(match closed {
-                Some(cause) => CallError::Lost { cause, started: Started::No },
-                None => CallError::Handles(error),
-            });
-        }
-    };
-    let payload = match &payload {
-        Payload::Inline(bytes, len) => bytes.get(..*len).unwrap_or_default().into(),
-        Payload::Heap(bytes) if bytes.len() <= 2048 => bytes.as_slice().into(),
-        Payload::Heap(_) => match payload {
-            Payload::Heap(bytes) => bytes.into(),
-            Payload::Inline(..) => return Err(CallError::Encode(String::new())),
-        },
-    };
-    let time = match options.deadline {
-        Some(_) => shared.runtime().now(),
-        // Only deadlines look at it.
-        None => ipfi_proto::Instant::from_micros(0),
-    };
-    match state.engine.open_call(time, &target, payload, &handles, options) {
-        Ok(call) => {
-            let slot = state.calls.add(call);
-            let unsent = !now && options.deadline.is_none() && handles.is_empty();
-            if unsent {
+    /// Hands the call to the engine; wakes the driver if it is to go `now` and not when it is
+    /// polled.
+    fn make(
+        &mut self,
+        shared: &Arc<Shared>,
+        now: bool,
+        more: bool,
+    ) -> Result<(u32, bool), CallError> {
+        let mut state = shared.lock();
+        let target = match self.to {
+            To::Name(name, fingerprint) => state.target(name, fingerprint),
+            To::Callback(id) => Target::Callback(id),
+        };
+        let handles = match scope::export(shared, &mut state, std::mem::take(&mut self.given.0)) {
+            Ok(handles) => handles,
+            Err((error, given)) => {
+                let closed = state.closed.clone();
                 drop(state);
-            } else if state.calls.open().is_multiple_of(BURST) && !state.has_unsent_arguments() {
-                drop(state);
-                shared.runtime().flush(&shared);
-            } else {
-                shared.kick(state);
+                scope::refuse(given);
+                return Err(lost(closed, || CallError::Handles(error)));
             }
-            Ok((shared, slot, unsent))
+        };
+        let payload = match &mut self.payload {
+            Payload::Inline(len, bytes) => {
+                bytes.get(..usize::from(*len)).unwrap_or_default().into()
+            }
+            Payload::Heap(bytes) if bytes.len() <= 2048 => bytes.as_slice().into(),
+            Payload::Heap(bytes) => std::mem::take(bytes).into(),
+        };
+        let time = match self.deadline {
+            Some(_) => shared.runtime().now(),
+            // Only deadlines look at it.
+            None => ipfi_proto::Instant::from_micros(0),
+        };
+        let options = CallOptions { deadline: self.deadline, priority: self.priority, more };
+        match state.engine.open_call(time, &target, payload, &handles, options) {
+            Ok(call) => {
+                let slot = state.calls.add(call);
+                let unsent = !now && self.deadline.is_none() && handles.is_empty();
+                if unsent {
+                    drop(state);
+                } else if state.calls.open().is_multiple_of(BURST) && !state.has_unsent_arguments()
+                {
+                    drop(state);
+                    shared.runtime().flush(shared);
+                } else {
+                    shared.kick(state);
+                }
+                Ok((slot, unsent))
+            }
+            Err(error) => {
+                let closed = state.closed.clone();
+                shared.kick(state);
+                Err(lost(closed, || CallError::Refused(error)))
+            }
         }
-        Err(error) => {
-            let closed = state.closed.clone();
-            shared.kick(state);
-            Err(match closed {
-                Some(cause) => CallError::Lost { cause, started: Started::No },
-                None => CallError::Refused(error),
-            })
-        }
+    }
+}
+
+/// Why a call was not made: because the wire is over, or else.
+#[cold]
+fn lost(closed: Option<ipfi_proto::Cause>, or: impl FnOnce() -> CallError) -> CallError {
+    match closed {
+        Some(cause) => CallError::Lost { cause, started: Started::No },
+        None => or(),
     }
 }
 
@@ -295,7 +335,7 @@ enum Progress {
         /// The driver was not told yet.
         unsent: bool,
     },
-    Failed(CallError),
+    Failed(Box<CallError>),
     Over,
 }
 
@@ -326,7 +366,7 @@ impl<R> Future for Pending<R> {
         let this = &mut *self;
         let Progress::Open { shared, slot, unsent } = &mut this.state else {
             return match std::mem::replace(&mut this.state, Progress::Over) {
-                Progress::Failed(error) => Poll::Ready(Err(error)),
+                Progress::Failed(error) => Poll::Ready(Err(*error)),
                 Progress::Open { .. } | Progress::Over => Poll::Pending,
             };
         };

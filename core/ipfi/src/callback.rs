@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use ipfi_proto::{Received, RemoteCallbackId, Target};
+use ipfi_proto::{Received, RemoteCallbackId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::{
@@ -95,7 +95,7 @@ impl<A: Outbound, R: Inbound> Callback<A, R> {
 
 impl Theirs {
     fn call<A: Outbound, R: Inbound>(&self, args: &A) -> Call<'static, R> {
-        Call::new(self.shared.clone(), To::Target(Target::Callback(self.id)), args)
+        Call::new(self.shared.clone(), To::Callback(self.id), args)
     }
 }
 

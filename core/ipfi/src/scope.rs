@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ipfi_proto::{Code, Connection, Direction, Handle, HandleError, Received, StreamId};
+use ipfi_proto::{Code, Direction, Handle, HandleError, Received, StreamId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -49,6 +49,19 @@ thread_local! {
 /// A vector kept between messages is at most this large, in bytes.
 const KEEP: usize = 64 * 1024;
 
+/// While a value is written; it may panic.
+struct Writing(Option<Codec>);
+
+impl Drop for Writing {
+    #[inline]
+    fn drop(&mut self) {
+        GIVING.set(self.0);
+        if GAVE.replace(false) {
+            refuse(GIVEN.take());
+        }
+    }
+}
+
 /// Writes a value; gives what travels with it.
 #[inline]
 pub(crate) fn encode<T: Serialize + ?Sized>(
@@ -56,12 +69,11 @@ pub(crate) fn encode<T: Serialize + ?Sized>(
     value: &T,
     out: &mut Vec<u8>,
 ) -> Result<Vec<Give>, String> {
-    let outer = GIVING.replace(Some(codec));
+    let writing = Writing(GIVING.replace(Some(codec)));
     let start = out.len();
     let result = codec.encode(value, out);
-    GIVING.set(outer);
-    let given = GIVEN
-        .with_borrow_mut(|given| if given.is_empty() { Vec::new() } else { std::mem::take(given) });
+    let given = if GAVE.replace(false) { GIVEN.take() } else { Vec::new() };
+    drop(writing);
     if let Err(why) = result {
         out.truncate(start);
         refuse(given);
@@ -217,7 +229,7 @@ fn export_all(
         }
     }
     if let Some(error) = failed {
-        discard(&mut state.engine, &handles);
+        state.engine.discard(&handles);
         return Err((error, given));
     }
     for (give, handle) in given.into_iter().zip(&handles) {
@@ -228,20 +240,6 @@ fn export_all(
         }
     }
     Ok(handles)
-}
-
-/// Takes back what was to go with a message that never will.
-pub(crate) fn discard(engine: &mut Connection, handles: &[Handle]) {
-    for handle in handles {
-        match *handle {
-            Handle::Callback(id) => engine.discard_callback(id),
-            Handle::Stream(id) => {
-                engine.finish(id);
-                engine.stop(id, Code::DROPPED);
-            }
-            _ => {}
-        }
-    }
 }
 
 /// Why something that travels cannot be written here.

@@ -105,12 +105,14 @@ fn later(
     told: bool,
     cancel: Option<Arc<Cancel>>,
     permit: Permit,
+    reply: &mut Vec<u8>,
 ) -> Outcome {
     // The task polls it again with a waker that means something.
     let mut nobody = std::task::Context::from_waker(Waker::noop());
     let first = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut nobody)));
     match first {
-        Ok(Poll::Ready(answer)) => return Outcome::other(answer),
+        Ok(Poll::Ready(Ok((bytes, given)))) => return Outcome::result(bytes, given, reply),
+        Ok(Poll::Ready(failed)) => return Outcome::other(failed),
         Err(panic) => return Outcome::other(Err(panicked(&*panic))),
         Ok(Poll::Pending) => {}
     }

@@ -334,3 +334,48 @@ async fn a_sender_learns_that_nobody_receives() {
     other.abort(Code(300), "enough");
     sender.closed().await;
 }
+
+#[tokio::test]
+async fn items_that_came_are_received_before_the_loss() {
+    for ours in [false, true] {
+        let server = Interface::new()
+            .procedure("burst", async |out: Sender<u32>| {
+                for n in 0..10 {
+                    out.send(n).await.unwrap();
+                }
+                std::future::pending::<()>().await;
+            })
+            .procedure("whole", async |out: Sender<(u32, Sender<u8>, Receiver<u8>)>| {
+                let ((sender, _), (_, receiver)) = (channel(1), channel(1));
+                out.send((7, sender, receiver)).await.unwrap();
+            });
+        let (wire, other) = Wire::pair(Interface::new(), server);
+        let (sender, mut receiver) = channel::<u32>(1);
+        let burst = wire.call::<()>("burst", (sender,)).start();
+        let (sender, mut whole) = channel::<(u32, Sender<u8>, Receiver<u8>)>(1);
+        wire.call::<()>("whole", (sender,)).await.unwrap();
+        wire.ping().await.unwrap();
+        wire.ping().await.unwrap();
+        if ours {
+            wire.abort(Code(300), "enough")
+        } else {
+            other.abort(Code(300), "enough")
+        }
+        wire.closed().await;
+        for n in 0..10 {
+            assert_eq!(receiver.recv().await, Ok(Some(n)));
+        }
+        assert!(matches!(receiver.recv().await, Err(StreamError::Lost(_))));
+        burst.await.unwrap_err();
+        // A stream that was complete, and what is in its items is over.
+        let (seven, sender, mut inner) = whole.recv().await.unwrap().unwrap();
+        assert_eq!(seven, 7);
+        sender.closed().await;
+        assert!(sender.send(1).await.is_err());
+        // Its sender was dropped before the item left, so it came to its end before the wire did.
+        assert_eq!(inner.recv().await, Ok(None));
+        assert_eq!(whole.recv().await.map(drop), Ok(()));
+        drop((sender, inner, whole, receiver));
+        assert_eq!((wire.stats().buffered, wire.stats().streams), (0, 0));
+    }
+}

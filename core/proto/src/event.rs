@@ -280,7 +280,9 @@ pub enum Event {
         /// How long it took.
         round_trip: Duration,
     },
-    /// The wire is over; every handle is void. The last event there is.
+    /// The wire is over; every handle is void, except that items that came can still be
+    /// [read](crate::Connection::read), and then the end of their stream:
+    /// [`Code::WIRE_LOST`] unless the producer had ended it. The last event there is.
     Closed {
         /// Why.
         cause: Cause,

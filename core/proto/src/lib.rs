@@ -76,7 +76,8 @@
 //!   ourselves, or the wire ended.
 //! * An event that was queued before we gave something up may still name it. Identifiers are never
 //!   used twice, so nothing can be mistaken; methods ignore what is gone or say so.
-//! * [`Event::Closed`] is the last event, and ends everything that had no end yet.
+//! * [`Event::Closed`] is the last event, and ends everything that had no end yet. Items that came
+//!   before can still be read; [`stop`](Connection::stop) lets go of those that are not wanted.
 //!
 //! # What is bounded
 //!

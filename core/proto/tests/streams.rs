@@ -334,3 +334,73 @@ fn a_stream_may_stand_back() {
     pair.drive();
     assert!(!drain(&mut pair.b, patient_end).0.is_empty());
 }
+
+#[test]
+fn what_came_is_read_before_the_loss_of_the_wire() {
+    for complete in [false, true] {
+        let mut pair = Pair::ready(Config::default(), Config::default());
+        let (sender, receiver) = stream(&mut pair);
+        for item in [&b"one"[..], b"two"] {
+            pair.a.send_item(sender, item).unwrap();
+        }
+        if complete {
+            pair.a.finish(sender);
+        }
+        pair.drive();
+        pair.b.receive_end();
+        assert!(matches!(events(&mut pair.b).last(), Some(Event::Closed { .. })));
+        assert!(pair.b.stats().buffered > 0);
+        let Read::Items(mut items) = pair.b.read(receiver) else { panic!("no items") };
+        assert_eq!(items.next(), Some(&b"one"[..]));
+        assert_eq!(items.next(), Some(&b"two"[..]));
+        pair.b.consume(receiver, items.cost());
+        let end = if complete { Code::OK } else { Code::WIRE_LOST };
+        assert!(matches!(pair.b.read(receiver), Read::End { code, .. } if code == end));
+        assert!(matches!(pair.b.read(receiver), Read::End { code: Code::WIRE_LOST, .. }));
+        assert_eq!((pair.b.stats().buffered, pair.b.stats().streams), (0, 0));
+        assert!(events(&mut pair.b).is_empty());
+    }
+}
+
+/// Batches that are written already: as many items as there is credit and room for.
+#[test]
+fn batches_of_items_stop_at_the_credit_and_go_on() {
+    let limits = Limits { stream_window: 1024, ..Limits::default() };
+    let config = Config::default().with_limits(limits);
+    let mut pair = Pair::ready(Config::default(), config);
+    let (sender, receiver) = stream(&mut pair);
+    let mut batch = Vec::new();
+    let items: Vec<Vec<u8>> = (0..200u8).map(|n| vec![n; usize::from(n) % 40]).collect();
+    for item in &items {
+        batch.push(u8::try_from(item.len()).unwrap());
+        batch.extend_from_slice(item);
+    }
+    let (mut at, mut got, mut blocked) = (0, Vec::new(), 0);
+    while got.len() < items.len() {
+        match pair.a.send_items(sender, &batch[at..]) {
+            Ok(n) => at += n,
+            Err(SendError::Blocked) => {
+                blocked += 1;
+                pair.drive();
+            }
+            Err(error) => panic!("{error}"),
+        }
+        if at == batch.len() {
+            pair.drive();
+        }
+        while let Read::Items(mut items) = pair.b.read(receiver) {
+            while let Some(item) = items.next() {
+                got.push(item.to_vec());
+            }
+            pair.b.consume(receiver, items.cost());
+        }
+        pair.drive();
+    }
+    assert_eq!(got, items);
+    assert!(blocked > 1, "{blocked}");
+    // What is no batch is not sent, and a stream that is over takes none.
+    assert_eq!(pair.a.send_items(sender, &[5, 1, 2]), Ok(0));
+    assert_eq!(pair.a.send_items(sender, &[1, 7, 5, 1]), Ok(2));
+    pair.a.finish(sender);
+    assert_eq!(pair.a.send_items(sender, &batch), Err(SendError::Finished));
+}

@@ -40,6 +40,20 @@ pub enum OpenError {
         known: Vec<String>,
         looked_for: String,
     },
+    /// The link may lose bytes, and the user needs them all.
+    #[error(
+        "`{address}` may lose bytes, and calls need them all{}{}",
+        match layered { Some(layered) => format!(": use `{layered}` on both ends"), None => String::new() },
+        if *.can_trust { ", or add `,reliable` if it never does" } else { "" }
+    )]
+    Unreliable {
+        /// As it was given.
+        address: String,
+        /// The same with a layer that mends it, if there is one.
+        layered: Option<String>,
+        /// Whether the option `reliable` says that the link is good.
+        can_trust: bool,
+    },
 }
 
 impl OpenError {
@@ -51,7 +65,8 @@ impl OpenError {
             | Self::Location { .. }
             | Self::Option { .. }
             | Self::UnknownLayer { .. }
-            | Self::UnknownTransport { .. } => true,
+            | Self::UnknownTransport { .. }
+            | Self::Unreliable { .. } => true,
             Self::Io { source, .. } => source.kind() == io::ErrorKind::InvalidInput,
         }
     }
@@ -65,7 +80,8 @@ impl From<OpenError> for io::Error {
             | OpenError::Location { .. }
             | OpenError::Option { .. }
             | OpenError::UnknownLayer { .. }
-            | OpenError::UnknownTransport { .. } => io::ErrorKind::InvalidInput,
+            | OpenError::UnknownTransport { .. }
+            | OpenError::Unreliable { .. } => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
     }

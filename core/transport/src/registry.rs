@@ -122,6 +122,80 @@ impl Registry {
         Ok(self.stack(address).await?.properties)
     }
 
+    /// The same for users who need every byte, such as wires of calls.
+    ///
+    /// ```
+    /// use ipfi_transport::{Address, Memory, Noise, Registry};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let registry = Registry::new().with(Memory::new()).with_layer(Noise::new());
+    /// let good: Address = "memory:here".parse()?;
+    /// assert!(registry.check_reliable(&good).await.is_ok());
+    /// let bad: Address = "noise+memory:here,drop=0.1".parse()?;
+    /// let error = registry.check_reliable(&bad).await.unwrap_err().to_string();
+    /// assert!(error.contains("may lose bytes"), "{error}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Unreliable`] with the way out: a layer that mends it (`arq+serial:`), or the
+    /// option `reliable` of links that never lose anything.
+    pub async fn check_reliable(&self, address: &Address) -> Result<Properties, OpenError> {
+        let properties = self.check(address).await?;
+        if properties.reliable {
+            return Ok(properties);
+        }
+        let mut layered = None;
+        for name in self.layers.keys() {
+            let mut other = address.clone();
+            other.layers.insert(0, name.clone());
+            if self.is_reliable(&other).await {
+                layered = Some(other.to_string());
+                break;
+            }
+        }
+        let mut trusted = address.clone();
+        trusted.options.push(("reliable".into(), "yes".into()));
+        let can_trust = self.is_reliable(&trusted).await;
+        Err(OpenError::Unreliable { address: address.to_string(), layered, can_trust })
+    }
+
+    async fn is_reliable(&self, address: &Address) -> bool {
+        self.check(address).await.is_ok_and(|properties| properties.reliable)
+    }
+
+    /// Opens a stream to a peer, unless it may lose bytes: for wires of calls.
+    ///
+    /// # Errors
+    ///
+    /// As of [`check_reliable`](Self::check_reliable) and [`dial`](Self::dial).
+    pub async fn dial_reliable(&self, address: &Address) -> Result<BoxStream, OpenError> {
+        self.check_reliable(address).await?;
+        self.dial(address).await
+    }
+
+    /// Starts to accept peers, unless their streams may lose bytes: for wires of calls.
+    ///
+    /// # Errors
+    ///
+    /// As of [`check_reliable`](Self::check_reliable) and [`listen`](Self::listen).
+    pub async fn listen_reliable(&self, address: &Address) -> Result<Box<dyn Listener>, OpenError> {
+        self.check_reliable(address).await?;
+        self.listen(address).await
+    }
+
+    /// Dials or waits for one peer, unless the stream may lose bytes: for wires of calls.
+    ///
+    /// # Errors
+    ///
+    /// As of [`check_reliable`](Self::check_reliable) and [`open`](Self::open).
+    pub async fn open_reliable(&self, address: &Address) -> Result<BoxStream, OpenError> {
+        self.check_reliable(address).await?;
+        self.open(address).await
+    }
+
     async fn stack<'a>(&self, address: &'a Address) -> Result<Stack<'a>, OpenError> {
         let transport = self.transport(&address.scheme).await?;
         let layers = address.layers.iter().map(|name| self.layer(name));

@@ -1,6 +1,6 @@
 //! What the sockets can do at most: many frames in one buffer, echoed without looking at each.
 
-use crate::measure::{Client, Table, run as measure, serve};
+use crate::measure::Peer;
 use std::net::SocketAddr;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,17 +9,6 @@ use tokio::{
 
 const NAME: &[u8] = b"\x08John Doe";
 const HELLO: &[u8] = b"\x10Hello, John Doe!";
-
-pub fn run(table: &mut Table) {
-    let address = serve(|listener| async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            tokio::spawn(answer(stream));
-        }
-    });
-    measure::<Raw>(table, "bulk", address);
-}
 
 async fn answer(mut stream: TcpStream) {
     let mut input = vec![0; 1 << 18];
@@ -69,7 +58,7 @@ async fn send_items(stream: &mut TcpStream, count: u64) {
     stream.write_all(&buffer).await.unwrap();
 }
 
-struct Raw {
+pub struct Raw {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
@@ -99,7 +88,15 @@ impl Raw {
     }
 }
 
-impl Client for Raw {
+impl Peer for Raw {
+    async fn serve(listener: tokio::net::TcpListener) {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            tokio::spawn(answer(stream));
+        }
+    }
+
     async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -123,7 +120,7 @@ impl Client for Raw {
         self.exchange(bytes, at_once, bytes.len()).await;
     }
 
-    async fn items(&mut self, count: u64) -> Option<u64> {
+    async fn items(&mut self, count: u64) -> bool {
         let frame = [&b"item"[..], &count.to_le_bytes()].concat();
         self.stream.write_all(&(frame.len() as u32).to_le_bytes()).await.unwrap();
         self.stream.write_all(&frame).await.unwrap();
@@ -141,6 +138,6 @@ impl Client for Raw {
             have -= at;
         }
         assert_eq!(sum, count * (count - 1) / 2);
-        Some(got)
+        true
     }
 }

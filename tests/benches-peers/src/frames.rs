@@ -1,7 +1,7 @@
 //! Frames with a length of four bytes, one after another through tokio's buffers, each payload
 //! owned: what a program without any RPC does.
 
-use crate::measure::{Client, Table, run as measure, serve};
+use crate::measure::Peer;
 use std::net::SocketAddr;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter},
@@ -11,18 +11,7 @@ use tokio::{
     },
 };
 
-pub fn run(table: &mut Table) {
-    let address = serve(|listener| async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            tokio::spawn(answer(Frames::new(stream)));
-        }
-    });
-    measure::<Frames>(table, "raw", address);
-}
-
-struct Frames {
+pub struct Frames {
     read: BufReader<OwnedReadHalf>,
     write: BufWriter<OwnedWriteHalf>,
 }
@@ -68,7 +57,15 @@ async fn answer(mut frames: Frames) {
     }
 }
 
-impl Client for Frames {
+impl Peer for Frames {
+    async fn serve(listener: tokio::net::TcpListener) {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            tokio::spawn(answer(Frames::new(stream)));
+        }
+    }
+
     async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -113,7 +110,7 @@ impl Client for Frames {
         tokio::join!(send, receive);
     }
 
-    async fn items(&mut self, count: u64) -> Option<u64> {
+    async fn items(&mut self, count: u64) -> bool {
         self.put(&[&b"item"[..], &count.to_le_bytes()].concat()).await;
         self.write.flush().await.unwrap();
         let mut sum = 0;
@@ -124,6 +121,6 @@ impl Client for Frames {
             sum += u64::from_le_bytes(item);
         }
         assert_eq!(sum, count * (count - 1) / 2);
-        Some(count)
+        true
     }
 }

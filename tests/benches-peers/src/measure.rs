@@ -1,168 +1,254 @@
-//! Numbers in, a table of medians and ratios out.
+//! What is measured, and how.
 
+use crate::resources::{self, cpu};
 use std::{
-    collections::BTreeMap,
     future::Future,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
+use tokio::{net::TcpListener, runtime::Runtime, task::LocalSet};
 
-/// All measurements: by work, by who did it.
-pub struct Table {
-    only: String,
-    cells: BTreeMap<&'static str, BTreeMap<&'static str, Vec<f64>>>,
+pub const WORKS: [&str; 10] = [
+    "call, one after another",
+    "calls, 64 in flight",
+    "calls, 256 in flight",
+    "connect and first call",
+    "u64 items",
+    "64 KiB echo, one at a time",
+    "64 KiB echo, 16 in flight",
+    "bytes of a call",
+    "idle CPU",
+    "idle connection",
+];
+
+/// How long a rate is measured.
+const TIME: Duration = Duration::from_millis(600);
+const CONNECTS: usize = 300;
+const ITEMS: u64 = 2_000_000;
+const LARGE: usize = 64 * 1024;
+const IDLE: Duration = Duration::from_secs(2);
+const CONNECTIONS: usize = 500;
+
+/// What answers calls, and calls.
+pub trait Peer: Sized {
+    /// Where its memory is measured, one process must not have both sides.
+    async fn serve(listener: TcpListener);
+    async fn connect(address: SocketAddr) -> Self;
+    async fn greet(&mut self);
+    async fn greet_many(&mut self, at_once: usize);
+    async fn echo(&mut self, bytes: &[u8]);
+    async fn echo_many(&mut self, bytes: &[u8], at_once: usize);
+    /// Says whether there are streams.
+    async fn items(&mut self, count: u64) -> bool;
+    /// How many items are measured, for those that are slow.
+    const ITEMS: u64 = ITEMS;
 }
 
-impl Table {
-    pub fn new(only: String) -> Self {
-        Self { only, cells: BTreeMap::new() }
-    }
+/// What a process is for.
+pub enum Role {
+    Serve,
+    Work(String),
+}
 
-    pub fn wants(&self, work: &str) -> bool {
-        work.contains(&self.only)
-    }
+/// On one thread for each side.
+pub fn take<P: Peer + 'static>(role: Role) {
+    act::<P>(role, || tokio::runtime::Builder::new_current_thread());
+}
 
-    pub fn add(&mut self, work: &'static str, who: &'static str, value: f64) {
-        self.cells.entry(work).or_default().entry(who).or_default().push(value);
-    }
+/// On as many as there are processors, for each side.
+pub fn take_mt<P: Peer + 'static>(role: Role) {
+    act::<P>(role, || tokio::runtime::Builder::new_multi_thread());
+}
 
-    pub fn print(mut self) {
-        for (work, row) in &mut self.cells {
-            println!("{work}");
-            let mut raw = None;
-            let mut order: Vec<_> = row.iter_mut().collect();
-            order.sort_by_key(|(who, _)| (**who != "raw", **who != "ipfi", **who));
-            for (who, values) in order {
-                values.sort_by(f64::total_cmp);
-                let median = values[values.len() / 2];
-                let raw = *raw.get_or_insert(median);
-                println!("    {who:<10} {median:>14.2}   {:>6.2} of raw", median / raw);
-            }
+type Build = fn() -> tokio::runtime::Builder;
+
+fn act<P: Peer + 'static>(role: Role, build: Build) {
+    let runtime = || build().enable_all().build().unwrap();
+    match role {
+        Role::Serve => run(&runtime(), async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            println!("{}", listener.local_addr().unwrap());
+            P::serve(listener).await;
+        }),
+        Role::Work(work) => {
+            // Idle ones are measured apart from those who call them.
+            let apart = work.starts_with("idle").then(|| Server::start());
+            let address = match &apart {
+                Some(server) => server.address,
+                None => serve::<P>(build),
+            };
+            run(&runtime(), measure::<P>(&work, address, apart.as_ref()));
         }
     }
+    // Without waiting for those who spin.
+    std::process::exit(0);
 }
 
-/// A runtime for one side.
-pub fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+fn run(runtime: &Runtime, work: impl Future<Output = ()>) {
+    LocalSet::new().block_on(runtime, work);
 }
 
-/// A server on a thread of its own, until the process ends; its address comes back.
-pub fn serve<F, Fut>(server: F) -> std::net::SocketAddr
-where
-    F: FnOnce(tokio::net::TcpListener) -> Fut + Send + 'static,
-    Fut: Future<Output = ()>,
-{
+/// A server on a thread of its own.
+fn serve<P: Peer>(build: Build) -> SocketAddr {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        runtime().block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        run(&build().enable_all().build().unwrap(), async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             sender.send(listener.local_addr().unwrap()).unwrap();
-            server(listener).await;
+            P::serve(listener).await;
         });
     });
     receiver.recv().unwrap()
 }
 
-/// CPU time of this process.
-pub fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/schedstat");
-    let _ = stat;
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
+/// A server in a process of its own.
+struct Server {
+    child: Child,
+    address: SocketAddr,
 }
 
-pub const SEQUENTIAL: u32 = 20_000;
-pub const AT_ONCE: u32 = 400_000;
-pub const CONNECTS: u32 = 300;
-pub const ITEMS: u64 = 10_000_000;
-pub const LARGE: usize = 64 * 1024;
-pub const LARGE_CALLS: u32 = 4000;
-
-/// What can be measured of something that answers calls.
-pub trait Client {
-    async fn connect(address: std::net::SocketAddr) -> Self;
-    async fn greet(&mut self);
-    async fn greet_many(&mut self, at_once: usize);
-    async fn echo(&mut self, bytes: &[u8]);
-    async fn echo_many(&mut self, bytes: &[u8], at_once: usize);
-    /// Says how many items came.
-    async fn items(&mut self, count: u64) -> Option<u64>;
+impl Server {
+    fn start() -> Self {
+        let who = std::env::args().nth(2).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--serve", &who])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { address: line.trim().parse().unwrap(), child }
+    }
 }
 
-pub fn run<C: Client>(table: &mut Table, who: &'static str, address: std::net::SocketAddr) {
-    runtime().block_on(async {
-        let mut client = C::connect(address).await;
-        for _ in 0..1000 {
-            client.greet().await;
-        }
-        if table.wants("sequential") {
-            let mut times = Vec::new();
-            let before = cpu();
-            for _ in 0..SEQUENTIAL {
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn report(row: &str, value: f64) {
+    println!("{row}\t{value}");
+}
+
+async fn measure<P: Peer>(work: &str, address: SocketAddr, server: Option<&Server>) {
+    if work == "bytes of a call" {
+        return bytes::<P>(work, address).await;
+    }
+    let mut client = P::connect(address).await;
+    for _ in 0..100 {
+        client.greet().await;
+    }
+    let large = vec![7; LARGE];
+    match work {
+        "call, one after another" => {
+            let (mut times, before, start) = (Vec::new(), cpu("self"), Instant::now());
+            while start.elapsed() < TIME {
                 let start = Instant::now();
                 client.greet().await;
                 times.push(start.elapsed().as_secs_f64() * 1e6);
             }
-            let used = cpu() - before;
-            times.sort_by(f64::total_cmp);
-            table.add("call, sequential, p50 us", who, times[times.len() / 2]);
-            let per_call = used.as_secs_f64() * 1e5 / f64::from(SEQUENTIAL);
-            table.add("cpu s per 100k calls, sequential", who, per_call);
+            let used = cpu("self") - before;
+            let per_call = used * 1e5 / times.len() as f64;
+            report(&format!("{work}, p50 us"), median(times));
+            report(&format!("{work}, CPU s per 100k"), per_call);
         }
-        for (at_once, rate, cpu_work) in [
-            (64, "calls/s, 64 in flight", "cpu s per 100k calls, 64 in flight"),
-            (256, "calls/s, 256 in flight", "cpu s per 100k calls, 256 in flight"),
-        ] {
-            if table.wants(rate) {
-                let before = cpu();
-                let start = Instant::now();
-                for _ in 0..AT_ONCE as usize / at_once {
-                    client.greet_many(at_once).await;
-                }
-                let time = start.elapsed().as_secs_f64();
-                let used = (cpu() - before).as_secs_f64();
-                table.add(rate, who, f64::from(AT_ONCE) / time);
-                table.add(cpu_work, who, used * 1e5 / f64::from(AT_ONCE));
+        "calls, 64 in flight" | "calls, 256 in flight" => {
+            let at_once = if work.contains("256") { 256 } else { 64 };
+            client.greet_many(at_once).await;
+            let (mut calls, before, start) = (0, cpu("self"), Instant::now());
+            while start.elapsed() < TIME {
+                client.greet_many(at_once).await;
+                calls += at_once;
             }
+            let time = start.elapsed().as_secs_f64();
+            let used = cpu("self") - before;
+            report(&format!("{work}, a second"), calls as f64 / time);
+            report(&format!("{work}, CPU s per 100k"), used * 1e5 / calls as f64);
         }
-        let bytes = vec![7; LARGE];
-        for (at_once, work) in [(1, "64 KiB echo, MiB/s"), (16, "64 KiB echo, 16 in flight, MiB/s")]
-        {
-            if table.wants(work) {
-                client.echo_many(&bytes, 16).await;
-                let start = Instant::now();
-                for _ in 0..LARGE_CALLS as usize / at_once {
-                    if at_once == 1 {
-                        client.echo(&bytes).await;
-                    } else {
-                        client.echo_many(&bytes, at_once).await;
-                    }
-                }
-                let rate = f64::from(LARGE_CALLS) / 16.0 / start.elapsed().as_secs_f64();
-                table.add(work, who, rate);
-            }
-        }
-        if table.wants("items/s") {
-            let start = Instant::now();
-            if let Some(count) = client.items(ITEMS).await {
-                assert_eq!(count, ITEMS);
-                table.add("u64 items/s", who, ITEMS as f64 / start.elapsed().as_secs_f64());
-            }
-        }
-        if table.wants("connect") {
+        "connect and first call" => {
             let (mut times, mut clients) = (Vec::new(), Vec::new());
             for _ in 0..CONNECTS {
                 let start = Instant::now();
-                let mut client = C::connect(address).await;
+                let mut client = P::connect(address).await;
                 client.greet().await;
                 times.push(start.elapsed().as_secs_f64() * 1e6);
                 // Closing is not part of it, in the background neither.
                 clients.push(client);
             }
-            times.sort_by(f64::total_cmp);
-            table.add("connect and first call, us", who, times[times.len() / 2]);
+            report(&format!("{work}, us"), median(times));
+            std::mem::forget(clients);
         }
-    });
+        "u64 items" => {
+            let start = Instant::now();
+            if client.items(P::ITEMS).await {
+                let time = start.elapsed().as_secs_f64();
+                report(&format!("{work}, a second"), P::ITEMS as f64 / time);
+            }
+        }
+        "64 KiB echo, one at a time" | "64 KiB echo, 16 in flight" => {
+            client.echo_many(&large, 16).await;
+            let (mut calls, start) = (0, Instant::now());
+            while start.elapsed() < TIME {
+                if work.contains("16") {
+                    client.echo_many(&large, 16).await;
+                    calls += 16;
+                } else {
+                    client.echo(&large).await;
+                    calls += 1;
+                }
+            }
+            let rate = f64::from(calls) / 16.0 / start.elapsed().as_secs_f64();
+            report(&format!("{work}, MiB/s"), rate);
+        }
+        "idle CPU" => {
+            let server = server.unwrap().child.id().to_string();
+            let before = (cpu("self"), cpu(&server));
+            tokio::time::sleep(IDLE).await;
+            let percent = |used: f64| used * 100.0 / IDLE.as_secs_f64();
+            report(&format!("{work}, client, %"), percent(cpu("self") - before.0));
+            report(&format!("{work}, server, %"), percent(cpu(&server) - before.1));
+        }
+        "idle connection" => {
+            let server = server.unwrap().child.id().to_string();
+            let before = resources::memory(&server);
+            let mut clients = Vec::new();
+            for _ in 0..CONNECTIONS {
+                let mut client = P::connect(address).await;
+                client.greet().await;
+                clients.push(client);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let each = (resources::memory(&server) - before) / CONNECTIONS as f64;
+            report(&format!("{work}, KiB on the server"), each);
+            std::mem::forget(clients);
+        }
+        _ => unreachable!("{work}"),
+    }
+}
+
+async fn bytes<P: Peer>(work: &str, address: SocketAddr) {
+    const CALLS: u64 = 100;
+    let (address, counts) = resources::count(address).await;
+    let mut client = P::connect(address).await;
+    for _ in 0..CALLS {
+        client.greet().await;
+    }
+    let read = || (counts.up.load(Ordering::Relaxed), counts.down.load(Ordering::Relaxed));
+    let before = read();
+    for _ in 0..CALLS {
+        client.greet().await;
+    }
+    let after = read();
+    report(&format!("{work}, up"), (after.0 - before.0) as f64 / CALLS as f64);
+    report(&format!("{work}, down"), (after.1 - before.1) as f64 / CALLS as f64);
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

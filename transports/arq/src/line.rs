@@ -186,6 +186,20 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_in_the_system_holds_frames_back() {
+        // As TIOCOUTQ says: half a second of it, of which all but the last 10 ms have to go first.
+        let mut line = Line::new(Some(10_000), 0);
+        line.set_queued(at(0), 5000);
+        assert_eq!(line.ready_at(), at(490));
+        // Of a line of unknown rate no more than two frames may wait.
+        let mut line = Line::new(None, 2048);
+        for (queued, ready) in [(2048, true), (2049, false), (100, true)] {
+            line.set_queued(at(0), queued);
+            assert_eq!(line.is_ready(at(0)), ready, "{queued}");
+        }
+    }
+
+    #[test]
     fn patience_is_forgotten() {
         let mut line = Line::new(Some(10_000), 0);
         line.give(at(0), 500);

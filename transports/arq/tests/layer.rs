@@ -3,9 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use ipfi_arq::Arq;
+use ipfi_arq::{Arq, ArqOptions};
 use ipfi_transport::conformance::Suite;
-use ipfi_transport::{BoxStream, Memory, Noise, OpenError, Registry, Value};
+use ipfi_transport::{BoxStream, Memory, Noise, OpenError, Options, Registry, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -139,6 +139,42 @@ async fn tells_how_it_fares() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_abort_arrives_with_its_reason() {
+    let (mut left, mut right) = pair("").await.unwrap();
+    left.abort();
+    let error = right.read(&mut [0; 8]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    let text = "the other end aborted the stream: the other program broke off (code 2)";
+    assert_eq!(error.to_string(), text);
+}
+
+/// How long an end with these options takes to miss the other one, in an hour.
+async fn missed_after(options: &[(&str, &str)]) -> Option<Duration> {
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    let (line, other) = (Line::new(ours), Line::new(theirs));
+    let options = ArqOptions::from_pairs(options.iter().copied()).expect("options");
+    let (dead, survivor) = tokio::join!(line.open(), other.open_with(&options));
+    let (_dead, mut survivor) = (dead.expect("a stream"), survivor.expect("a stream"));
+    line.kill();
+    let start = Instant::now();
+    let mut buf = [0; 8];
+    let read = tokio::time::timeout(Duration::from_secs(3600), survivor.read(&mut buf));
+    let error = read.await.ok()?.expect_err("nobody is there");
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    Some(start.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_asked_about_and_given_up_as_the_options_say() {
+    let seconds = |from: u64, to: u64| Duration::from_secs(from)..Duration::from_secs(to);
+    let usual = missed_after(&[]).await.unwrap();
+    assert!(seconds(9, 13).contains(&usual), "{usual:?}");
+    let soon = missed_after(&[("keepalive", "1s"), ("dead", "3s")]).await.unwrap();
+    assert!(seconds(2, 5).contains(&soon), "{soon:?}");
+    assert_eq!(missed_after(&[("keepalive", "none")]).await, None, "nothing is owed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn sleeps_while_nothing_happens() {
     let (left, right) = pair("").await.unwrap();
     tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -184,11 +220,15 @@ mod line {
         }
 
         pub(crate) async fn open(&self) -> io::Result<BoxStream> {
+            self.open_with(&ArqOptions::default()).await
+        }
+
+        pub(crate) async fn open_with(&self, options: &ArqOptions) -> io::Result<BoxStream> {
             let number = self.open.fetch_add(1, Ordering::SeqCst) + 1;
             let (stream, open, waker) =
                 (self.stream.clone(), self.open.clone(), self.waker.clone());
             let opened = boxed(Opened { stream, number, open, waker });
-            Arq::new().wrap(opened, Side::Dial, &ArqOptions::default()).await
+            Arq::new().wrap(opened, Side::Dial, options).await
         }
 
         /// What has the line open is dead from now on.

@@ -176,6 +176,37 @@ async fn goodput(faults: Faults, fec: &str, seed: u64) -> f64 {
     BYTES as f64 / seconds / f64::from(RATE)
 }
 
+/// The terminal takes XON and XOFF for itself, and stops sending at the latter.
+#[tokio::test]
+async fn a_terminal_that_eats_flow_control() {
+    let folder = std::env::temp_dir().join(format!("ipfi-arq-flow-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let link = folder.join("line");
+    let registry = Registry::new().with(Pty::new()).with(Serial::new()).with_layer(Arq::new());
+    let pty = format!("arq+pty:{},escape=xonxoff", link.display()).parse().expect("an address");
+    let serial = format!("arq+serial:{},flow=xonxoff,baud=1000000", link.display());
+    let serial = serial.parse().expect("an address");
+    let (here, there) = tokio::join!(registry.dial(&pty), async {
+        while !link.exists() {
+            tokio::time::sleep(TICK).await;
+        }
+        registry.dial(&serial).await
+    });
+    let (mut here, mut there) = (here.expect("the pty"), there.expect("the port"));
+    let text: Vec<u8> = [0x11, 0x13, 0x7d, 0, 7].into_iter().cycle().take(20_000).collect();
+    for (from, to) in [(0, 1), (1, 0)] {
+        let mut ends = [&mut here, &mut there];
+        let [from, to] = ends.get_disjoint_mut([from, to]).expect("two");
+        let mut got = vec![0; text.len()];
+        let passed = async { tokio::try_join!(from.write_all(&text), to.read_exact(&mut got)) };
+        tokio::time::timeout(Duration::from_secs(20), passed)
+            .await
+            .expect("in time")
+            .expect("a stream");
+        assert!(got == text);
+    }
+}
+
 #[tokio::test]
 #[ignore = "takes minutes of real time"]
 #[allow(clippy::print_stdout, reason = "the figures are what it is for")]

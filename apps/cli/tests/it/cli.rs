@@ -1,6 +1,8 @@
 //! Help, completions, the man page.
 
-use crate::common::run;
+use std::process::{Command, Stdio};
+
+use crate::{common::run, service};
 
 fn ok(arguments: &[&str]) -> String {
     let dir = tempfile::tempdir().unwrap();
@@ -29,8 +31,30 @@ fn completions_and_man_page() {
 }
 
 #[test]
-fn no_colour_and_no_progress_but_on_a_terminal() {
-    for help in ["--help", "man"] {
-        assert!(!ok(&[help]).contains('\u{1b}'), "{help}");
-    }
+fn colour_and_progress_are_for_terminals() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = service::tcp();
+    let ipfi = env!("CARGO_BIN_EXE_ipfi");
+    // What it says on a terminal that socat makes.
+    let on_a_terminal = |words: &str, no_color: &str| {
+        let mut socat = Command::new("socat");
+        socat.args(["-t", "10", "-", &format!("EXEC:{ipfi} {words},pty,stderr,setsid")]);
+        socat.env("XDG_CACHE_HOME", dir.path()).env("TERM", "xterm").env("NO_COLOR", no_color);
+        let output = socat.stdin(Stdio::null()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let list = on_a_terminal(&format!("list {}", address.replace(':', "\\:")), "");
+    assert!(list.contains("\u{1b}[1madd\u{1b}[0m(i64, i64) -> i64"), "{list:?}");
+    let plain = on_a_terminal(&format!("list {}", address.replace(':', "\\:")), "1");
+    assert!(plain.contains("\r\nadd(i64") || plain.starts_with("add(i64"), "{plain:?}");
+    let wait = format!("call {} wait --deadline 1500ms", address.replace(':', "\\:"));
+    let waiting = on_a_terminal(&wait, "1");
+    assert!(waiting.contains("\r\u{1b}[Kwaiting for 1 s"), "{waiting:?}");
+    // And elsewhere.
+    let done = run(dir.path(), &["call", &address, "wait", "--deadline", "1500ms"], None);
+    assert_eq!(
+        (done.out.as_str(), done.err.as_str()),
+        ("\"begun\"\n", "ipfi: `wait`: the deadline passed\n")
+    );
+    assert!(!run(dir.path(), &["list", &address], None).out.contains('\u{1b}'));
 }

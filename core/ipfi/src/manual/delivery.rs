@@ -5,7 +5,8 @@
 //!   `Ok` of [`finish`](crate::Sender::finish): the receiver has taken every item. Whether it did
 //!   anything with them, only an answer of its own can tell.
 //! * `Ok(None)` of [`recv`](crate::Receiver::recv): the sender finished; nothing is missing. A stream
-//!   that was cut is an error, never an end.
+//!   that was cut is an error, never an end. Items that had come when the wire broke are received
+//!   before the error.
 //!
 //! A call that failed says whether its procedure [started](crate::CallError::started):
 //!

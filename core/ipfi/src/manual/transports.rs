@@ -21,6 +21,11 @@
 //! # Ok(()) }
 //! ```
 //!
+//! A wire needs every byte: on a link that may lose some, it would part with a message about the
+//! protocol sooner or later. Open addresses with `Registry::open_reliable`, `dial_reliable` and
+//! `listen_reliable`: these refuse such a link and say what to write instead, `arq+serial:...` for a
+//! serial line, or `serial:...,reliable` for one that is known to be good.
+//!
 //! On slow links, frames and time-outs follow the speed that the wire measures. If buffers hide it (a
 //! serial port, a modem), say it: [`WireOptions::speed`](crate::WireOptions::speed). On TCP, switch
 //! `TCP_NODELAY` on.

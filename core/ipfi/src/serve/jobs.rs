@@ -7,10 +7,10 @@ use std::{
 
 use ipfi_proto::{Code, Failure, IncomingId, Instant, Received, Started};
 
-use super::{Answer, Incoming, Procedure, Served, later, line, panicked};
+use super::{Answer, Cancel, Incoming, Procedure, Served, later, line, panicked};
 use crate::{
     queue::{Admission, Permit},
-    scope,
+    scope::{self, Give},
     shared::Shared,
     trace::event,
 };
@@ -70,6 +70,15 @@ impl Outcome {
     pub(super) fn other(answer: Answer) -> Self {
         Self::Other(Box::new(answer))
     }
+
+    /// A result that was not put with the others yet.
+    pub(super) fn result(bytes: Vec<u8>, given: Vec<Give>, replies: &mut Vec<u8>) -> Self {
+        if !given.is_empty() || bytes.len() > SMALL {
+            return Self::other(Ok((bytes, given)));
+        }
+        replies.extend_from_slice(&bytes);
+        Self::Small(replies.len())
+    }
 }
 
 impl Jobs {
@@ -113,15 +122,8 @@ impl Jobs {
             let payload = arguments.get(start..end).unwrap_or_default();
             start = end;
             if let Some(procedure) = shared.interface.serve(procedure) {
-                let call = Incoming {
-                    shared,
-                    payload,
-                    handles: Vec::new(),
-                    reply: replies,
-                    deadline: None,
-                    cancel: &mut None,
-                };
-                done.push((id, run(id, procedure, call)));
+                let outcome = run(shared, id, procedure, (payload, Vec::new(), None), replies);
+                done.push((id, outcome));
             }
         }
         for Job { id, callee, payload, handles, deadline } in others.drain(..) {
@@ -141,9 +143,7 @@ impl Jobs {
                     continue;
                 }
             };
-            let (payload, reply, cancel) = (&*payload, &mut *replies, &mut None);
-            let call = Incoming { shared, payload, handles, reply, deadline, cancel };
-            done.push((id, run(id, procedure, call)));
+            done.push((id, run(shared, id, procedure, (&payload, handles, deadline), replies)));
         }
         answer(shared, replies, done);
         for buffer in [arguments, replies] {
@@ -181,15 +181,25 @@ fn answer(shared: &Arc<Shared>, replies: &[u8], done: &mut Vec<(IncomingId, Outc
     scope::refuse(refused);
 }
 
-fn run(id: IncomingId, procedure: &Procedure, call: Incoming<'_>) -> Outcome {
-    match call.shared.interface.admit() {
-        Admission::Now(permit) => run_now(id, procedure, call, permit),
+/// What came with a call. Not one struct with the rest: what was just written in pieces is slow to
+/// copy as a whole.
+pub(super) type Message<'a> = (&'a [u8], Vec<Received>, Option<Instant>);
+
+fn run(
+    shared: &Arc<Shared>,
+    id: IncomingId,
+    procedure: &Procedure,
+    message: Message<'_>,
+    reply: &mut Vec<u8>,
+) -> Outcome {
+    match shared.interface.admit() {
+        Admission::Now(permit) => run_now(shared, id, procedure, message, None, permit, reply),
         Admission::Later(ticket) => {
-            line::wait(id, procedure, call, ticket);
+            line::wait(shared, id, procedure, message, ticket);
             Outcome::Running
         }
         Admission::Never => {
-            call.shared.dispose(call.handles.into_iter(), Code::REFUSED);
+            shared.dispose(message.1.into_iter(), Code::REFUSED);
             let failure = Failure::new(Code::REFUSED, Started::No);
             Outcome::other(Err(failure.with_text("too many calls wait already")))
         }
@@ -198,15 +208,19 @@ fn run(id: IncomingId, procedure: &Procedure, call: Incoming<'_>) -> Outcome {
 
 #[inline]
 pub(super) fn run_now(
+    shared: &Arc<Shared>,
     id: IncomingId,
     procedure: &Procedure,
-    call: Incoming<'_>,
+    (payload, handles, deadline): Message<'_>,
+    mut cancel: Option<Arc<Cancel>>,
     permit: Permit,
+    reply: &mut Vec<u8>,
 ) -> Outcome {
-    let Incoming { shared, payload, handles, reply, deadline, cancel } = call;
     let start = reply.len();
-    let incoming = Incoming { shared, payload, handles, reply, deadline, cancel };
-    let served = catch_unwind(AssertUnwindSafe(|| procedure(incoming)));
+    let served = catch_unwind(AssertUnwindSafe(|| {
+        let (reply, cancel) = (&mut *reply, &mut cancel);
+        procedure(Incoming { shared, payload, handles, reply, deadline, cancel })
+    }));
     let served = served.unwrap_or_else(|panic| Served::Failed(panicked(&*panic)));
     if let Served::Done(given) = served {
         if given.is_empty() && reply.len() - start <= SMALL {
@@ -221,9 +235,9 @@ pub(super) fn run_now(
             event!(debug, peer = shared.about.peer, %failure, "call failed");
             Outcome::other(Err(failure))
         }
-        Served::Later(future, told) => later(shared, id, future, told, cancel.take(), permit),
+        Served::Later(future, told) => later(shared, id, future, told, cancel, permit, reply),
         Served::Blocking(work) => {
-            let cancel = cancel.take().unwrap_or_default();
+            let cancel = cancel.unwrap_or_default();
             if !shared.start_running(id, &cancel) {
                 return Outcome::Running;
             }

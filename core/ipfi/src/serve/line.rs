@@ -10,15 +10,20 @@ use std::{
 use ipfi_proto::{Code, Failure, IncomingId, Instant, Received, Started};
 
 use super::{
-    Cancel, Incoming, Procedure,
-    jobs::{Outcome, run_now},
+    Cancel, Procedure,
+    jobs::{Message, Outcome, run_now},
 };
 use crate::{queue::Ticket, shared::Shared};
 
 /// Lets a call wait for its turn, on a task of its own.
 #[cold]
-pub(super) fn wait(id: IncomingId, procedure: &Procedure, call: Incoming<'_>, ticket: Ticket) {
-    let Incoming { shared, payload, handles, deadline, .. } = call;
+pub(super) fn wait(
+    shared: &Arc<Shared>,
+    id: IncomingId,
+    procedure: &Procedure,
+    (payload, handles, deadline): Message<'_>,
+    ticket: Ticket,
+) {
     let cancel = Arc::<Cancel>::default();
     if shared.start_running(id, &cancel) {
         let (procedure, payload) = (procedure.clone(), payload.to_vec());
@@ -65,11 +70,9 @@ impl Future for InLine {
         let Poll::Ready(permit) = Pin::new(&mut this.ticket).poll(cx) else { return Poll::Pending };
         let Some(work) = this.work.take() else { return Poll::Ready(()) };
         let Work { procedure, payload, handles, deadline } = work;
-        let (mut reply, mut cancel) = (Vec::new(), Some(this.cancel.clone()));
-        let (shared, payload) = (&this.shared, &*payload);
-        let call =
-            Incoming { shared, payload, handles, reply: &mut reply, deadline, cancel: &mut cancel };
-        match run_now(this.id, &procedure, call, permit) {
+        let (mut reply, cancel) = (Vec::new(), Some(this.cancel.clone()));
+        let (shared, message) = (&this.shared, (&*payload, handles, deadline));
+        match run_now(shared, this.id, &procedure, message, cancel, permit, &mut reply) {
             Outcome::Small(_) => shared.finish_running(this.id, Ok((reply, Vec::new()))),
             Outcome::Other(answer) => shared.finish_running(this.id, *answer),
             Outcome::Running => {}

@@ -91,26 +91,31 @@ impl Calls {
         call: CallId,
         outcome: Result<(Vec<u8>, Vec<Received>), Failure>,
     ) -> Option<Waker> {
-        self.close(call, || Slot::Done(outcome))
+        let (place, waker) = self.close(call)?;
+        *place = Slot::Done(outcome);
+        waker
     }
 
     /// The same for an answer without handles, and without allocating for a small one.
     #[inline]
     pub(super) fn complete_small(&mut self, call: CallId, answer: &[u8]) -> Option<Waker> {
-        self.close(call, || {
-            let mut bytes = [0; INLINE];
-            match (bytes.get_mut(..answer.len()), u8::try_from(answer.len())) {
-                (Some(place), Ok(len)) => {
-                    place.copy_from_slice(answer);
-                    Slot::Small(len, bytes)
-                }
-                _ => Slot::Done(Ok((answer.to_vec(), Vec::new()))),
-            }
-        })
+        let (place, waker) = self.close(call)?;
+        *place = Slot::Small(0, [0; INLINE]);
+        if let Slot::Small(len, bytes) = place
+            && let Some(bytes) = bytes.get_mut(..answer.len())
+            && let Ok(size) = u8::try_from(answer.len())
+        {
+            // In place: what was just written is slow to copy.
+            *len = size;
+            bytes.copy_from_slice(answer);
+        } else {
+            *place = Slot::Done(Ok((answer.to_vec(), Vec::new())));
+        }
+        waker
     }
 
     #[inline]
-    fn close(&mut self, call: CallId, outcome: impl FnOnce() -> Slot) -> Option<Waker> {
+    fn close(&mut self, call: CallId) -> Option<(&mut Slot, Option<Waker>)> {
         let slot = *self.by_call.get(call.index())?;
         let place = self.slots.get_mut(slot as usize)?;
         let Slot::Open { id, waker } = place else { return None };
@@ -118,8 +123,7 @@ impl Calls {
             return None;
         }
         let waker = waker.take();
-        *place = outcome();
         self.open -= 1;
-        waker
+        Some((place, waker))
     }
 }

@@ -6,7 +6,6 @@ use ipfi_proto::{CallId, Called, Code, Direct, Event, Failure, IncomingId, Insta
 
 use super::{Shared, State, calls::Calls, state::Bound};
 use crate::{
-    scope,
     serve::{Callee, Cancel, Job, Jobs, Procedure},
     trace::event,
 };
@@ -152,7 +151,7 @@ impl State {
                             self.remove_stream(stream);
                             let (waiters, left) = outlet.end(code, None);
                             batch.wakers.extend(waiters);
-                            scope::discard(&mut self.engine, &left);
+                            self.engine.discard(&left);
                         }
                         None => slot.stopped = Some(code),
                     }

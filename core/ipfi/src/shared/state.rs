@@ -44,7 +44,7 @@ pub(super) type Bound = Result<usize, (Code, Box<str>)>;
 struct Binding {
     name: Box<str>,
     key: usize,
-    target: Target,
+    number: u32,
 }
 
 pub(crate) struct State {
@@ -62,9 +62,12 @@ pub(crate) struct State {
     running: Vec<Option<(IncomingId, Arc<Cancel>)>>,
     /// What the peer calls by numbers.
     pub(super) bound: Vec<Bound>,
-    bindings: HashMap<u64, Binding, BuildHasherDefault<Same>>,
     /// Who waits until no more than so many bytes of arguments are unsent.
     arguments: Vec<(CallId, usize, Waker)>,
+    bindings: Vec<Binding>,
+    by_hash: HashMap<u64, usize, BuildHasherDefault<Same>>,
+    /// The one of the last call.
+    recent: usize,
     /// Streams with items that the engine does not have yet.
     pub(super) full: Vec<(StreamId, Arc<Outlet>)>,
 }
@@ -83,8 +86,10 @@ impl State {
             exports: Vec::new(),
             running: Vec::new(),
             bound: Vec::new(),
-            bindings: HashMap::default(),
             arguments: Vec::new(),
+            bindings: Vec::new(),
+            by_hash: HashMap::default(),
+            recent: 0,
             full: Vec::new(),
         }
     }
@@ -93,26 +98,28 @@ impl State {
 
     /// What to call for this name and signature.
     #[inline]
-    pub(crate) fn target(
-        &mut self,
-        name: &str,
-        key: usize,
-        fingerprint: impl FnOnce() -> u64,
-    ) -> Target {
+    pub(crate) fn target(&mut self, name: &str, fingerprint: Option<fn() -> u64>) -> Target {
+        // Different functions for different types, so that the type need not be 'static.
+        let key = fingerprint.map_or(0, |fingerprint| fingerprint as usize);
+        let is_it = |binding: &&Binding| binding.key == key && *binding.name == *name;
+        // Most often the same as the last time.
+        if let Some(binding) = self.bindings.get(self.recent).filter(is_it) {
+            return Target::Procedure(binding.number);
+        }
         let mut hash = Fnv::new();
         hash.bytes(name.as_bytes());
         let hash = hash.0 ^ key as u64;
-        if let Some(binding) = self.bindings.get(&hash)
-            && binding.key == key
-            && *binding.name == *name
+        if let Some(&index) = self.by_hash.get(&hash)
+            && let Some(binding) = self.bindings.get(index).filter(is_it)
         {
-            return binding.target.clone();
+            self.recent = index;
+            return Target::Procedure(binding.number);
         }
-        let target = self.engine.bind(name, fingerprint());
+        let target = self.engine.bind(name, fingerprint.map_or(0, |fingerprint| fingerprint()));
         // Without a number now, perhaps with one later.
-        if matches!(target, Target::Procedure(_)) {
-            let binding = Binding { name: name.into(), key, target: target.clone() };
-            self.bindings.entry(hash).or_insert(binding);
+        if let Target::Procedure(number) = target {
+            self.by_hash.entry(hash).or_insert(self.bindings.len());
+            self.bindings.push(Binding { name: name.into(), key, number });
         }
         target
     }

@@ -55,7 +55,7 @@ impl<T> Sender<T> {
         let stopped = state.claim(id, &chan.outlet);
         let closed = state.closed.clone();
         drop(state);
-        if let Some(code) = stopped {
+        if let Some(code) = stopped.or_else(|| closed.as_ref().map(|_| Code::WIRE_LOST)) {
             chan.outlet.end(code, closed.as_ref());
         }
         Self { chan }
@@ -189,9 +189,11 @@ fn push_large<T>(
             return Err(StreamError::Handles(error));
         }
     };
+    // Their other halves may end before the item leaves.
+    state.engine.carry(&handles);
     let pushed = chan.outlet.push_large(bytes, handles);
     let first = pushed.map_err(|(error, handles)| {
-        scope::discard(&mut state.engine, &handles);
+        state.engine.discard(&handles);
         error
     })?;
     if first {

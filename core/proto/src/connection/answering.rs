@@ -52,8 +52,13 @@ impl Connection {
         if payload.len() <= small && handles.is_empty() {
             let queue = self.out.express(class);
             frame::put_answer(key.index, &payload, queue.tail());
-            let mark = Mark::small(class, queue.end());
-            self.end_with(key, InState::Over(mark));
+            call.state = InState::Over(Mark::small(class, queue.end()));
+            let charged = core::mem::take(&mut call.charged);
+            if call.deadline.is_some() {
+                self.stop_timer(key);
+            }
+            self.busy -= 1;
+            self.free(charged);
             return Ok(());
         }
         // The arguments are not needed any more, so their room may go to the answer.
@@ -133,7 +138,6 @@ impl Connection {
         }
     }
 
-    #[inline]
     fn end_with(&mut self, key: Key, state: InState) {
         let Some(call) = self.incoming_mut(key) else { return };
         call.state = state;

@@ -164,8 +164,10 @@ impl Connection {
         Ok(())
     }
 
-    /// The handles go with a message that waits to be sent.
-    pub(super) fn carry(&mut self, handles: &[Handle]) {
+    /// Says that these handles go with a message or an item that is handed over later: what ends
+    /// before that is told to the peer once it knows of it. Otherwise a stream that ends before it
+    /// is in any message is gone, and must not be given away any more.
+    pub fn carry(&mut self, handles: &[Handle]) {
         for handle in handles {
             if let Handle::Stream(stream) = handle
                 && let Some(stream) = self.streams.get_mut(stream.0)
@@ -176,8 +178,8 @@ impl Connection {
         }
     }
 
-    /// The message with these handles will not be sent.
-    pub(super) fn discard(&mut self, handles: &[Handle]) {
+    /// Takes back handles that were not handed over with any message, and will not be.
+    pub fn discard(&mut self, handles: &[Handle]) {
         for handle in handles {
             match *handle {
                 Handle::Stream(stream) => self.drop_unannounced(stream.0),

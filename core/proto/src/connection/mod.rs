@@ -204,7 +204,8 @@ impl Connection {
     /// Says whether anything is open: calls of either side, or streams.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.calls.len() == 0 && self.busy == 0 && self.streams.len() == 0
+        // Streams that were not read to their ends may outlive the wire.
+        self.is_closed() || (self.calls.len() == 0 && self.busy == 0 && self.streams.len() == 0)
     }
 
     /// The codec of this wire: ours, or if that is 0 the peer's once its hello came; 0 if unknown.
@@ -277,7 +278,7 @@ impl Connection {
         self.incoming = Vec::new();
         self.busy = 0;
         self.starving = VecDeque::new();
-        self.streams.clear();
+        let unread = self.keep_unread();
         self.mine = Vec::new();
         self.theirs = Vec::new();
         self.exports = Vec::new();
@@ -287,8 +288,8 @@ impl Connection {
         self.input.clear();
         self.state = State::Closed(cause.clone());
         self.events.push_back(Event::Closed { cause });
-        // Only results that were not polled yet are still held.
-        let held: usize = self
+        // Only results that were not polled yet, and items that were not read, are still held.
+        let results: usize = self
             .events
             .iter()
             .map(
@@ -298,7 +299,7 @@ impl Connection {
             )
             .sum();
         self.budget.dismiss(Some(self.budget.admitted()));
-        self.budget.release(self.budget.used().saturating_sub(held));
+        self.budget.release(self.budget.used().saturating_sub(results + unread));
     }
 
     /// The peer broke the protocol.

@@ -124,6 +124,28 @@ impl Connection {
         }
     }
 
+    /// The wire is over: what came can still be read, and then its end; all other streams are gone.
+    /// Says what is held for that.
+    pub(super) fn keep_unread(&mut self) -> usize {
+        let mut held = 0;
+        for key in self.streams.keys() {
+            let Some(stream) = self.streams.get_mut(key) else { continue };
+            stream.announce = Announce::Announced;
+            match stream.consumer_mut().filter(|consumer| !consumer.dropped) {
+                Some(consumer) if !consumer.ready.is_empty() || consumer.end.is_some() => {
+                    consumer.end.get_or_insert((Code::WIRE_LOST, String::new()));
+                    consumer.charged -= consumer.partial.take().map_or(0, |partial| partial.cost);
+                    // Nobody has to be told.
+                    consumer.stopped = true;
+                    consumer.ended = true;
+                    held += consumer.charged;
+                }
+                _ => drop(self.streams.remove(key)),
+            }
+        }
+        held
+    }
+
     /// We cannot take more, and the application has to know.
     fn fail_reader(&mut self, key: Key, code: Code) {
         self.drop_partial(key);

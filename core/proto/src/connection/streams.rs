@@ -313,10 +313,13 @@ impl Connection {
     /// The application gets these handles now. What happened to the streams before that, it learns
     /// after that.
     pub(super) fn deliver(&mut self, handles: &[Received]) {
+        let closed = self.is_closed();
         for handle in handles {
             match *handle {
                 Received::Sender(id) => match self.streams.get_mut(id.0) {
                     Some(stream) => stream.known = true,
+                    // After the end of the wire nothing is told.
+                    None if closed => {}
                     None => self.emit(Event::Stopped { stream: id, code: Code::DROPPED }),
                 },
                 Received::Receiver(id) => {
@@ -346,10 +349,10 @@ impl Connection {
     /// has heard everything up to `mark`.
     pub(super) fn free_number(&mut self, key: Key, mark: Mark) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        if core::mem::replace(&mut stream.unnumbered, true) {
+        let (number, mine) = (stream.number, stream.mine);
+        if core::mem::replace(&mut stream.unnumbered, true) || self.is_closed() {
             return;
         }
-        let (number, mine) = (stream.number, stream.mine);
         if mine {
             if let Some(entry) = self.mine.get_mut(number as usize) {
                 *entry = None;

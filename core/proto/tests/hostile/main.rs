@@ -172,7 +172,16 @@ fn attacked(
     if victim.conn.is_closed() {
         let mut buffer = [0; 4096];
         while victim.conn.poll_transmit(Instant::from_micros(0), &mut buffer) > 0 {}
-        while victim.conn.poll_event().is_some() {}
+        while let Some(event) = victim.conn.poll_event() {
+            if let Event::Call { handles, .. } | Event::Answer { handles, .. } = event {
+                for handle in handles {
+                    victim.conn.dispose(handle, Code::DROPPED);
+                }
+            }
+        }
+        for stream in std::mem::take(&mut victim.receivers) {
+            victim.conn.stop(stream, Code::DROPPED);
+        }
         assert!(victim.conn.receive(Instant::from_micros(0), &[1, 2, 3]).is_ok());
         assert_eq!(victim.conn.poll_event(), None);
         assert_eq!(victim.conn.stats().buffered, 0, "{what}");

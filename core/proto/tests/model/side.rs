@@ -189,6 +189,23 @@ impl Side {
         }
     }
 
+    /// What came before the end of the wire can still be read, to the end of each stream.
+    pub(crate) fn read_rest(&mut self, random: &mut Random, world: &mut World) {
+        while let Some((&stream, _)) = self.receivers.first_key_value() {
+            while self.read(random, world, stream) {}
+            assert!(!self.receivers.contains_key(&stream), "{}: no end", self.name);
+        }
+    }
+
+    /// Lets go of it unread.
+    pub(crate) fn drop_rest(&mut self) {
+        for (stream, _) in std::mem::take(&mut self.receivers) {
+            self.conn.stop(stream, Code::DROPPED);
+            self.held.retain(|&(other, _)| other != stream);
+            self.given_up.insert(stream);
+        }
+    }
+
     pub(crate) fn poll(&mut self, random: &mut Random, world: &mut World) {
         while let Some(event) = self.conn.poll_event() {
             assert!(!self.closed, "{}: {event:?} after the end", self.name);

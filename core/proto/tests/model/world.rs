@@ -104,7 +104,10 @@ impl Model {
             self.a.wind_up(&mut self.random, &mut self.world);
             self.b.wind_up(&mut self.random, &mut self.world);
         }
-        for side in [&self.a, &self.b] {
+        for side in [&mut self.a, &mut self.b] {
+            if side.closed {
+                side.read_rest(&mut self.random, &mut self.world);
+            }
             assert_eq!(side.conn.stats().buffered, 0, "{}", side.name);
             assert_eq!(side.calls, BTreeSet::new(), "{}", side.name);
             if side.closed {
@@ -135,12 +138,16 @@ impl Model {
                 let garbage: Vec<u8> =
                     (0..3000).map(|_| self.random.next().to_le_bytes()[0]).collect();
                 let _ = self.a.conn.receive(self.now, &garbage);
+                // There may be items in it.
+                self.a.drop_rest();
                 self.a.conn.abort(Code(301), "after garbage");
             }
         }
         while self.carry(4096) > 0 {}
         for side in [&mut self.a, &mut self.b] {
             assert!(side.closed, "{} is open", side.name);
+            side.read_rest(&mut self.random, &mut self.world);
+            assert_eq!(side.conn.stats().streams, 0, "{}", side.name);
             assert_eq!(side.conn.stats().buffered, 0, "{}", side.name);
             assert_eq!(side.conn.poll_timeout(), None);
         }
