@@ -26,7 +26,7 @@ use crate::{
 
 /// After so many calls in a row, those that wait are written while more are made. Each time costs
 /// both sides as much as fifty calls.
-const BURST: usize = 256;
+const BURST: usize = 128;
 /// Arguments up to this many bytes need no allocation.
 const INLINE: usize = 46;
 
