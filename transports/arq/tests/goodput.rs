@@ -82,6 +82,16 @@ fn goodput_with_error_correction() {
     insta::assert_snapshot!(table(Fec::Auto, FLOOR_CORRECTED));
 }
 
+/// Questions and answers get through a bad line as well: no run is much worse than the median.
+#[test]
+fn no_run_stalls() {
+    let faults = Faults { flip: 1e-3, ..Faults::default() };
+    for seed in 1..=16 {
+        let goodput = goodput(Fec::Auto, 11_520, [80_000, 0], faults, seed);
+        assert!(goodput > 0.75, "seed {seed}: {goodput}");
+    }
+}
+
 /// Where nothing else comes through.
 #[test]
 fn goodput_of_very_bad_lines() {

@@ -54,7 +54,9 @@ impl Link {
             let decoded = framing::decode(raw, all, &mut frame) && is_syn(&frame);
             good = decoded && self.on_frame(now, &frame);
         }
-        if !good {
+        if good {
+            self.hears_strong = false;
+        } else {
             self.statistics.frames_bad += 1;
             self.statistics.bytes_skipped += raw.len() as u64;
         }

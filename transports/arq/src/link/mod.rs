@@ -406,11 +406,9 @@ impl Link {
 
     /// How frames with much payload go out at present.
     fn mode(&self) -> Mode {
-        let takes = self.peer.as_ref().is_some_and(|peer| peer.takes_coded);
         // A coded frame cannot be made shorter for a line that is slow as well.
         let fits = self.line.limit_payload(LONG_FRAME) == LONG_FRAME;
-        let may = takes && fits && self.escapes.is_empty();
-        if may { self.outgoing.fec.mode() } else { Mode::Off }
+        if fits && self.takes_coded() { self.outgoing.fec.mode() } else { Mode::Off }
     }
 
     /// The payload of a full plain frame at present.

@@ -268,11 +268,17 @@ impl Link {
     }
 
     /// How the frame in `frame` is to go out if it is short, on a line so bad that plain ones do
-    /// not come through: as this side or the other has found.
+    /// not come through: as this side or the other has found, or fears since a question was not
+    /// answered. Without that one lost question after the other could cost seconds.
     fn short_kind(&self) -> Option<Kind> {
-        let takes = self.peer.as_ref().is_some_and(|peer| peer.takes_coded);
-        let bad = self.mode() == Mode::Strong || (self.hears_strong && takes);
-        (bad && self.frame.len() <= Kind::Short.capacity()).then_some(Kind::Short)
+        let bad = self.mode() == Mode::Strong || self.hears_strong || self.in_vain > 0;
+        let fits = self.frame.len() <= Kind::Short.capacity();
+        (bad && fits && self.takes_coded()).then_some(Kind::Short)
+    }
+
+    /// Whether the other side takes coded frames, on a line that carries them.
+    pub(super) fn takes_coded(&self) -> bool {
+        self.escapes.is_empty() && self.peer.as_ref().is_some_and(|peer| peer.takes_coded)
     }
 
     /// What goes into the next frame: as much as a coded frame of the kind `long` takes, or less
@@ -287,7 +293,8 @@ impl Link {
         let least = Kind::Short.capacity() - overhead;
         let is_bad = self.mode() == Mode::Strong;
         if asks {
-            let max = if is_bad { least } else { MIN_PAYLOAD };
+            let coded = is_bad || (self.in_vain > 0 && self.takes_coded());
+            let max = if coded { least } else { MIN_PAYLOAD };
             return (self.outgoing.probe_range(max), None);
         }
         if !self.may_send_data() {
