@@ -12,17 +12,20 @@ Examples:
   ipfi call tcp:192.0.2.7:7000 add 2 3
   ipfi call arq+serial:/dev/ttyUSB0 measure --deadline 5s
   seq 1000 | ipfi call unix:/run/x.sock sum --stream
-  ipfi ping arq+morse:,wpm=25
+  ipfi ping arq+serial:/dev/ttyUSB0,baud=300
   ipfi serve tcp-listen:127.0.0.1:7000 --exec 'disk=df -h'
   ipfi gateway tcp-listen:0.0.0.0:7000 arq+serial:/dev/ttyUSB0,baud=115200
 
 `ipfi-bridge transports` says what an address can be.";
 
+const ABOUT: &str = "\
+Procedures from a terminal: lists, calls, measures, serves and shares them.
+
+Values are JSON here and MessagePack on the wire.";
+
 /// Procedures from a terminal: lists, calls, measures, serves and shares them.
-///
-/// Values are JSON here and `MessagePack` on the wire.
 #[derive(Debug, Parser)]
-#[command(name = "ipfi", version, max_term_width = 100)]
+#[command(name = "ipfi", version, max_term_width = 100, long_about = ABOUT)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP), after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -59,8 +62,11 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
-    /// Prints the man page
-    Man,
+    /// Prints the man page, or that of a command
+    Man {
+        /// Which command
+        command: Option<String>,
+    },
 }
 
 const CALL: &str = "\

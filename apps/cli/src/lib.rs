@@ -94,12 +94,24 @@ async fn run(cli: &Cli, registry: &Registry) -> Result<(), Error> {
             clap_complete::generate(*shell, &mut Cli::command(), "ipfi", &mut script);
             Ok(std::io::stdout().write_all(&script)?)
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-            Ok(std::io::stdout().write_all(&page)?)
-        }
+        Command::Man { command } => man(command.as_deref()),
     }
+}
+
+/// Prints the man page of the program or of one of its commands.
+fn man(command: Option<&str>) -> Result<(), Error> {
+    let mut cli = Cli::command();
+    cli.build();
+    let page = match command {
+        None => cli,
+        Some(name) => match cli.find_subcommand(name) {
+            Some(command) => command.clone(),
+            None => return Err(Error::Usage(format!("there is no command `{name}`"))),
+        },
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text)?;
+    Ok(std::io::stdout().write_all(&text)?)
 }
 
 /// A time on the command line.

@@ -28,6 +28,10 @@ fn completions_and_man_page() {
     }
     let man = ok(&["man"]);
     assert!(man.contains(".TH") && man.contains("Exit codes"), "{man}");
+    for command in ["list", "call", "ping", "bench", "serve", "gateway"] {
+        let man = ok(&["man", command]);
+        assert!(man.contains(&format!(".TH ipfi-{command}")) && man.len() > 500, "{man}");
+    }
 }
 
 #[test]
