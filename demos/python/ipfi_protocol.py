@@ -361,6 +361,7 @@ class Connection:
             is_open = port and port.sends == back and (port.stop if back else port.end) is None
             check(is_open, "a stream that is not open, or the wrong way")
         check(port or not mine or head == Head.ADMIT_ARGUMENTS, "an answer to a call that is not open")
+        check(head != Head.ANSWER or not port.part.begun, "an answer in the middle of a result")
         match head:
             case Head.CALL | Head.OPEN: self._called(r, number, flags)
             case Head.ANSWER | Head.ARGUMENTS | Head.RESULT: self._message(r, port, flags)
@@ -445,7 +446,7 @@ class Connection:
         else:
             check(not call.complete, "arguments go on after their end")
             call.part.payload, call.part.handles = call.part.payload + r.read(), call.part.handles + handles
-            size = len(call.part.payload)
+            size, call.part.begun = len(call.part.payload), True
             if max(size, total) > self.limits.max_message:
                 self.last(call, Code.TOO_LARGE, "too large for this side", started=False)
             elif size > self.limits.message_window:
