@@ -131,7 +131,10 @@ def drive_missing() -> int:
 @procedure
 def drive_large(n: int) -> int:
     data = bytes(i % 251 + 1 for i in range(n))
-    return len(data) if current.wire.call("echo", data) == data else -1
+    back = current.wire.call("echo", data)
+    if back != data:
+        raise ipfi.Error(300, "other bytes came back")
+    return len(back)
 
 
 @procedure
