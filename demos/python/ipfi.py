@@ -59,7 +59,7 @@ def unpack(r: Reader, depth: int = 128) -> Any:
         case h: raise ValueError(f"{h:#x} begins no value")
 
 
-current = threading.local()  # while a procedure runs: `current.wire`, and `current.call`, with `stop` once it is cancelled
+current = threading.local()  # in a procedure: `current.wire`, and `current.call`, with `stop` if it is cancelled
 
 
 class Handle:
@@ -283,8 +283,8 @@ class Wire(contextlib.AbstractContextManager):
             result = self._pack(function(*values))
             with self._locked():
                 self._send(call, result)
-                c.last(call, call.stop or Code.CANCELLED)
-        except Exception as error:
+                c.last(call, call.stop or Code.CANCELLED)  # it was cancelled meanwhile, and said nothing
+        except BaseException as error:  # also sys.exit() is an answer
             code, text = getattr(error, "code", Code.FAILED), getattr(error, "text", f"{type(error).__name__}: {error}")
             with self._locked():
                 c.last(call, code, text, started)
@@ -327,8 +327,8 @@ def arguments(values: list | None, function: Callable, handles: list) -> list:
 
 def spell(hint: Any) -> str:
     """A signature as IPFI writes it (15.2)."""
-    names = {int: "i64", float: "f64", str: "String", bytes: "Bytes", bool: "bool", None: "()", list: "Vec", dict: "Map",
-             collections.abc.Callable: "Callback<_, _>"}
+    names = {int: "i64", float: "f64", str: "String", bytes: "Bytes", bool: "bool", None: "()", list: "Vec",
+             dict: "Map", collections.abc.Callable: "Callback<_, _>"}
     if inspect.isroutine(hint):
         signature = inspect.signature(hint, eval_str=True)
         arguments, result = (p.annotation for p in signature.parameters.values()), signature.return_annotation

@@ -93,7 +93,7 @@ def varint(value: int) -> bytes:
 
 def cut(text: str) -> bytes:
     """Writes a text (2.3)."""
-    return text.encode()[:1024].decode(errors="ignore").encode()
+    return text.encode(errors="replace")[:1024].decode(errors="ignore").encode()
 
 
 def frame(head: int, *fields: int | str | bytes) -> bytes:
@@ -122,7 +122,7 @@ class Port:
         self.begun, self.complete, self.credit = False, False, 0  # sending, receiving; what is allowed beyond a window
         self.end: tuple[int, str] | None = None  # the last word of the side that answers or sends items
         self.stop: int | None = None  # and of the side that wants them
-        self.retry_safe = False
+        self.retry_safe, self.sending = False, None  # `sending`: the message of which a part was sent
 
     @property
     def field(self) -> int:
@@ -186,7 +186,7 @@ class Connection:
             window = port.credit + (self.peer.stream_window if cost else self.peer.message_window)
             size = min(window - cost, self.peer.max_frame - 5 * len(handles) - 320, PIECE)
             room = self.room(STREAMS, streams) and self.room(CALLBACKS, len(handles) - streams)
-            if len(self.out) > PIECE or size < min(1, len(rest)) or not room:
+            if len(self.out) > PIECE or size < min(1, len(rest)) or not room or port.sending not in (None, message):
                 yield
                 continue
             if first and port.kind == CALLS and port.mine:
@@ -197,8 +197,9 @@ class Connection:
             part, rest, total = rest[:size], rest[size:], len(rest)
             flags |= MORE if rest else 0
             if handles and not rest:  # all in the last frame, and in force from then on (7.5)
-                flags, fields = flags | HANDLES, fields + varint(len(handles)) + b"".join(varint(self.add(handle)) for handle in handles)
-            port.begun, port.credit = True, port.credit - len(part)
+                flags, listing = flags | HANDLES, [len(handles), *map(self.add, handles)]
+                fields += b"".join(map(varint, listing))
+            port.begun, port.credit, port.sending = True, port.credit - len(part), message if rest else None
             if cost and first and not flags and window >= len(length := varint(total)) + total:
                 port.credit -= len(length)
                 self.out += frame(Head.ITEMS, port.field, length, part)

@@ -246,7 +246,8 @@ class Strangers(unittest.TestCase):
             chance, c = random.Random(seed), Connection()
             c.receive(bytes.fromhex("1ff1010275a65677"))
             for _ in range(50):
-                body = bytes((chance.choice([0, 1, 0x40, 0x80, *range(0xC0, 0xD3)]), *chance.randbytes(chance.randrange(9))))
+                head = chance.choice([0, 1, 0x40, 0x80, *range(0xC0, 0xD3)])
+                body = bytes((head, *chance.randbytes(chance.randrange(9))))
                 c.receive(ipfi_protocol.varint(len(body)) + body)
                 c.transmit()
                 with self.subTest(seed=seed):
@@ -258,6 +259,21 @@ class Strangers(unittest.TestCase):
         for text in ("dd ffffffff", "df ffffffff", "db ffffffff", "c6 ffffffff", "c1", "91" * 200, "9f 01"):
             with self.subTest(text=text), self.assertRaises((EOFError, ValueError, ipfi.Error)):
                 ipfi.unpack(Reader(bytes.fromhex(text)))
+
+    def test_items_of_two_threads_do_not_mix(self) -> None:
+        c, s = Connection(), Port(STREAMS, True, True)
+        c.receive(bytes.fromhex("1ff1010200000000"))
+        for _ in c.send(c.call((PROCEDURE, 0)), Message(b"\0", [s])):
+            pass
+        c.transmit()
+        long, short = c.send(s, Message(bytes(3000))), c.send(s, Message(b"short"))
+        said = b""
+        for _ in range(40):
+            next(long, None), next(short, None)
+            said += c.transmit()
+            c.receive(bytes.fromhex("04c8018001"))  # CREDIT
+        self.assertEqual([body[0] for body in frames(said, False)][-1], Head.ITEMS)
+        self.assertEqual(sum(len(body) for body in frames(said, False) if body[0] == Head.ITEM) > 3000, True)
 
     def test_values_come_back(self) -> None:
         for row in re.findall(r"^\| `[^|]*` \| `[^|]*` \| `([0-9a-f]+)` \|", SPEC, re.M):
