@@ -1,5 +1,6 @@
 """The peer that tests/peers holds to its list of checks, over standard input and output."""
 
+import contextlib
 import pathlib
 import sys
 import threading
@@ -78,9 +79,10 @@ def relay(items: Receiver[Any], out: Sender[Any]) -> int:
 
 @procedure
 def call_back(callback: Callable[[int], int], k: int) -> int:
-    total = 0
-    for i in range(k):
-        total += callback(i)
+    with contextlib.closing(callback):
+        total = 0
+        for i in range(k):
+            total += callback(i)
     return total
 
 
