@@ -27,10 +27,13 @@ pub struct Ladder {
     good: u32,
     patience: u32,
     bad: u32,
+    /// Packets that the other side may get before it is asked how they arrive.
+    burst: u32,
 }
 
 /// A step up has to leave so much of the margin, dB.
 const SPARE_DB: f32 = 3.0;
+const MOST_BURST: u32 = 8;
 const LEAST_PATIENCE: u32 = 1;
 const MOST_PATIENCE: u32 = 64;
 
@@ -38,7 +41,15 @@ impl Ladder {
     /// Begins with a mode.
     #[must_use]
     pub fn new(mode: Mode) -> Self {
-        Self { highest: Mode::Cable, mode, wish: mode, good: 0, patience: LEAST_PATIENCE, bad: 0 }
+        Self {
+            highest: Mode::Cable,
+            mode,
+            wish: mode,
+            good: 0,
+            patience: LEAST_PATIENCE,
+            bad: 0,
+            burst: 1,
+        }
     }
 
     /// Never above this mode.
@@ -52,6 +63,13 @@ impl Ladder {
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// How many packets to send before the other side gets its turn: few where the mode is new, so
+    /// that its wish is known soon.
+    #[must_use]
+    pub fn burst(&self) -> u32 {
+        self.burst
     }
 
     /// The mode that the other side should send with: goes into each packet.
@@ -69,6 +87,7 @@ impl Ladder {
             std::cmp::Ordering::Less => index - 1,
             std::cmp::Ordering::Equal => index,
         };
+        self.burst = if next == index { (self.burst * 2).min(MOST_BURST) } else { 1 };
         self.mode = Mode::ALL.get(next).copied().unwrap_or(self.mode);
     }
 
@@ -104,6 +123,7 @@ impl Ladder {
             self.lower(self.wish);
             // Nobody knows which direction is at fault.
             self.mode = below(self.mode);
+            self.burst = 1;
         }
     }
 

@@ -40,6 +40,7 @@ pub enum Choice {
 
 pub struct Station {
     pub link: Link,
+    config: Config,
     modulator: Modulator,
     demodulator: Demodulator,
     choice: Choice,
@@ -56,22 +57,26 @@ pub struct Station {
     pub error: bool,
 }
 
-pub fn link_config(config: &Config, mode: Mode) -> LinkConfig {
+/// What a link is told about a mode: its rate, the size of packets, the medium.
+pub fn medium(config: &Config, mode: Mode, burst: u32) -> (u32, u16, HalfDuplex) {
     let mode = mode.parameters(&config.plain);
     let packet = (mode.packet as f64 + mode.overhead) / mode.rate;
     let medium = HalfDuplex {
         guard: Duration::from_secs_f64(mode.guard),
-        burst: Duration::from_secs_f64((5.0 * packet).max(10.0)),
+        burst: Duration::from_secs_f64(packet * 1.1 * f64::from(burst)),
         preamble: mode.overhead.round() as u16,
     };
-    LinkConfig::half_duplex(mode.rate.round().max(1.0) as u32, mode.packet as u16, medium)
+    (mode.rate.round().max(1.0) as u32, mode.packet as u16, medium)
 }
 
 impl Station {
     pub fn new(config: &Config, choice: Choice, id: u32) -> Self {
         let (Choice::Fixed(mode) | Choice::Ladder(mode)) = choice;
+        let (rate, packet, medium) = medium(config, mode, 5);
+        let start = Instant::from_micros(0);
         Self {
-            link: Link::new(link_config(config, mode), id, Instant::from_micros(0)),
+            link: Link::new(LinkConfig::half_duplex(rate, packet, medium), id, start),
+            config: *config,
             modulator: Modulator::new(config).unwrap(),
             demodulator: Demodulator::new(config).unwrap(),
             choice,
@@ -125,6 +130,11 @@ impl Station {
         }
         let mut packet = [0; 1500];
         loop {
+            if let Choice::Ladder(_) = self.choice {
+                let (rate, packet, medium) =
+                    medium(&self.config, self.ladder.mode(), self.ladder.burst());
+                self.link.set_medium(rate, packet, medium);
+            }
             let count = self.link.poll_transmit(now, &mut packet);
             if count == 0 {
                 break;

@@ -60,6 +60,11 @@ impl Line {
         self.catch_up = CATCH_UP_MICROS;
     }
 
+    /// As a new line of another rate, which is busy for as long as this one.
+    pub(crate) fn change_rate(&mut self, bytes_per_second: u32) {
+        self.nanos_per_byte = Some(1_000_000_000 / u64::from(bytes_per_second.max(1)));
+    }
+
     /// The time that `bytes` take, zero if the rate is unknown.
     pub(crate) fn time_of(&self, bytes: usize) -> Duration {
         Duration::from_nanos((bytes as u64).saturating_mul(self.nanos_per_byte.unwrap_or(0)))

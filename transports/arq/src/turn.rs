@@ -62,6 +62,10 @@ impl Turn {
         self.config.guard
     }
 
+    pub(crate) fn set_medium(&mut self, config: HalfDuplex) {
+        self.config = config;
+    }
+
     /// Bytes that a frame costs besides its own.
     pub(crate) fn preamble(&self) -> usize {
         usize::from(self.config.preamble)

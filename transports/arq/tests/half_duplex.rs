@@ -175,3 +175,20 @@ fn restarts_never_splice() {
         }
     }
 }
+
+#[test]
+fn a_modem_may_change_its_mode() {
+    let mut air = air(medium(100.0, 0.0), 8);
+    air.run_until(HOUR, "open", |air| (0..2).all(|side| air.end(side).link.state() == State::Open));
+    let guard = MS * 150;
+    let mut sent = 0;
+    for (packet, payload) in [(240, 219), (620, 599), (60, 39), (1045, 1024)] {
+        let shared = HalfDuplex { guard, burst: MS * 20_000, preamble: 4 };
+        air.end(0).link.set_medium(100, packet, shared);
+        let size = air.end(0).link.statistics().payload_size;
+        assert!(size > payload / 2 && size <= payload, "{size} of {payload}");
+        sent += 3000;
+        air.end(0).to_write = 3000;
+        air.run_until(HOUR, "arrival", |air| air.end(1).read == sent);
+    }
+}

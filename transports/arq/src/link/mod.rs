@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::config::{Config, EscapeMap, Fec, Profile};
+use crate::config::{Config, EscapeMap, Fec, HalfDuplex, Profile};
 use crate::congestion::Congestion;
 use crate::error::{Ended, WriteError};
 use crate::fec::{Finder, Mode};
@@ -36,6 +36,8 @@ const RESETS: u8 = 3;
 const LINGER: Duration = Duration::from_secs(2);
 /// The payload of a coded frame, about.
 const LONG_FRAME: usize = 440;
+/// The largest payload of a half-duplex frame.
+const MAX_PACKET_PAYLOAD: u16 = 1024;
 /// Own greetings heard until this is taken for an echo.
 const ECHOES: u32 = 5;
 
@@ -371,6 +373,27 @@ impl Link {
         if let Some(turn) = &mut self.turn {
             turn.set_carrier(now, busy);
         }
+    }
+
+    /// Tells a half-duplex link that its modem has gone over to another mode: the next packets are
+    /// as [`Config::half_duplex`] says for these numbers.
+    pub fn set_medium(&mut self, bytes_per_second: u32, packet: u16, medium: HalfDuplex) {
+        if let Some(turn) = &mut self.turn {
+            turn.set_medium(medium);
+            self.line.change_rate(bytes_per_second);
+            let payload = Config::half_duplex(bytes_per_second, packet, medium).max_payload;
+            if payload != self.config.max_payload {
+                // How the other mode fared says nothing of this one.
+                self.outgoing.loss = LossEstimate::packets(usize::from(payload));
+                self.config.max_payload = payload;
+            }
+        }
+    }
+
+    /// The largest payload that this side takes.
+    fn takes(&self) -> u16 {
+        // The other side's modem may change its mode.
+        if self.turn.is_some() { MAX_PACKET_PAYLOAD } else { self.config.max_payload }
     }
 
     fn is_open(&self) -> bool {

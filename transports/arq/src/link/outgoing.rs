@@ -123,7 +123,7 @@ impl Link {
             profile: self.config.profile.code(),
             id: self.id,
             heard,
-            max_payload: self.config.max_payload,
+            max_payload: self.takes(),
             credit: self.credit(),
             fec: self.finder.is_some(),
             escapes: self.config.escape.0,
