@@ -34,7 +34,7 @@ const CONNECTIONS: usize = 500;
 
 /// What answers calls, and calls.
 pub trait Peer: Sized {
-    /// Where its memory is measured, one process must not have both sides.
+    /// Answers whoever connects, for ever.
     async fn serve(listener: TcpListener);
     async fn connect(address: SocketAddr) -> Self;
     async fn greet(&mut self);
@@ -74,7 +74,7 @@ fn act<P: Peer + 'static>(role: Role, build: Build) {
             P::serve(listener).await;
         }),
         Role::Work(work) => {
-            // Idle ones are measured apart from those who call them.
+            // Where CPU and memory of one side count, the other is another process.
             let apart = work.starts_with("idle").then(|| Server::start());
             let address = match &apart {
                 Some(server) => server.address,
