@@ -370,3 +370,104 @@ async fn many_large_uploads_are_held_back_and_none_is_refused() {
         assert!(other.stats().buffered <= ipfi::Limits::default().max_buffered);
     }
 }
+
+#[tokio::test]
+async fn ten_thousand_calls_at_once() {
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let open = gate.clone();
+    let server = Interface::new().procedure("wait", move |n: u32| {
+        let gate = gate.clone();
+        async move {
+            let _open = gate.acquire().await.unwrap();
+            n
+        }
+    });
+    let server = Arc::new(server);
+    // All of them run at once; or as many as the default allows, and the others wait.
+    for (max_calls, expected) in [(16_384, 10_000), (256, 256)] {
+        let (here, there) = tokio::io::duplex(1 << 16);
+        let limits = ipfi::Limits { max_calls, ..ipfi::Limits::default() };
+        let other = WireOptions::new().limits(limits).spawn(there, server.clone());
+        let wire = Wire::spawn(here, Interface::new());
+        wire.ping().await.unwrap();
+        let calls: Vec<_> =
+            (0..10_000u32).map(|n| wire.call::<u32>("wait", (n,)).start()).collect();
+        wire.ping().await.unwrap();
+        assert_eq!(other.stats().incoming_calls, expected);
+        assert_eq!(wire.stats().waiting_calls, 10_000 - expected);
+        open.add_permits(1000);
+        for (n, call) in calls.into_iter().enumerate() {
+            assert_eq!(call.await.unwrap() as usize, n);
+        }
+        assert_eq!((wire.stats().calls, other.stats().incoming_calls), (0, 0));
+        open.forget_permits(1000);
+    }
+}
+
+#[tokio::test]
+async fn higher_classes_are_served_first() {
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = order.clone();
+    let server = Interface::new().procedure("log", move |class: u8, _: ipfi::Bytes| {
+        log.lock().unwrap().push(class);
+    });
+    let (here, there) = tokio::io::duplex(1024);
+    let (wire, _other) = (Wire::spawn(here, Interface::new()), Wire::spawn(there, server));
+    wire.ping().await.unwrap();
+    let bytes = ipfi::Bytes::from(vec![0; 5000]);
+    let classes = [ipfi::Priority::Low, ipfi::Priority::Normal, ipfi::Priority::High];
+    let calls: Vec<_> = (0..60)
+        .map(|n| {
+            let class = n % 3;
+            let args = (u8::try_from(class).unwrap(), bytes.clone());
+            wire.call::<()>("log", args).priority(classes[class]).start()
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap();
+    }
+    let order = order.lock().unwrap().clone();
+    let mean = |class: u8| {
+        let places = order.iter().enumerate().filter(|(_, other)| **other == class);
+        places.map(|(place, _)| place).sum::<usize>() / 20
+    };
+    // In order they would be 30 each. Nobody starves: the lowest has its turn before the end.
+    assert!(mean(2) + 10 < mean(1) && mean(1) + 5 < mean(0), "{order:?}");
+    assert!(order[..40].contains(&0), "{order:?}");
+}
+
+#[tokio::test]
+async fn a_small_call_overtakes_large_ones() {
+    let server = Interface::new()
+        .procedure("echo", |bytes: ipfi::Bytes| bytes)
+        .procedure("add", |a: i64, b: i64| a + b);
+    let (here, there) = tokio::io::duplex(1024);
+    let (wire, _other) = (Wire::spawn(here, Interface::new()), Wire::spawn(there, server));
+    wire.ping().await.unwrap();
+    let large: Vec<_> = (0..3)
+        .map(|_| wire.call::<ipfi::Bytes>("echo", (ipfi::Bytes::from(vec![7; 4_000_000]),)))
+        .map(ipfi::Call::start)
+        .collect();
+    // While they go there and while they come back.
+    let mut over = 0;
+    let mut small = 0;
+    for call in large {
+        tokio::pin!(call);
+        loop {
+            tokio::select! {
+                biased;
+                echo = &mut call => {
+                    assert_eq!(echo.unwrap().len(), 4_000_000);
+                    over += 1;
+                    break;
+                }
+                sum = wire.call::<i64>("add", (2, 3)) => {
+                    assert_eq!(sum.unwrap(), 5);
+                    small += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(over, 3);
+    assert!(small > 50, "{small} small calls while 24 MB went by in frames of some kilobytes");
+}

@@ -4,7 +4,7 @@
 
 use std::{alloc::System, sync::Arc};
 
-use ipfi::{Bytes, Code, Interface, Limits, Receiver, Wire, WireOptions, channel};
+use ipfi::{Bytes, Code, Interface, Limits, Receiver, StreamError, Wire, WireOptions, channel};
 use serde::{Deserialize, Serialize};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,8 +29,8 @@ fn server() -> Interface {
             loop {
                 match items.recv().await {
                     Ok(Some(_)) => {}
-                    Ok(None) => return bad,
-                    Err(_) => bad += 1,
+                    Err(StreamError::Decode(_)) => bad += 1,
+                    Ok(None) | Err(_) => return bad,
                 }
             }
         })
@@ -102,12 +102,24 @@ async fn other_wires_of_the_interface_go_on() {
         ("a frame of 2^60 bytes", [hello("add"), vec![0xff; 8], vec![0x0f]].concat(), 35),
         ("an answer nobody asked for", [hello("add"), vec![2, 0x45, 0]].concat(), 32),
         ("a call over the limit", [hello("add"), vec![5, 0x3f, 0xff, 0xff, 0x03, 0]].concat(), 32),
+        (
+            "more items than there is credit for",
+            [
+                hello("items"),
+                vec![7, 0xc0, 0, 2, 0, 1, 1, 0],
+                vec![0x82, 0x80, 4, 0x80],
+                vec![0; 65_537],
+            ]
+            .concat(),
+            36,
+        ),
         ("items on no stream", [hello("add"), vec![3, 0x85, 1, 0]].concat(), 32),
         ("a release of nothing", [hello("add"), vec![2, 0xcc, 9]].concat(), 32),
     ];
     for (what, bytes, code) in conversations {
         let (mut stranger, wire, other, _served) = stranger(WireOptions::new());
-        stranger.write_all(&bytes).await.unwrap();
+        // It may be given up before everything was said.
+        let _ = stranger.write_all(&bytes).await;
         let cause = wire.closed().await;
         assert!(matches!(cause, ipfi::Cause::Protocol(_)), "{what}: {cause}");
         let mut heard = Vec::new();
@@ -151,6 +163,97 @@ async fn endless_arguments_and_ten_thousand_calls_stay_within_limits() {
     drop(stranger);
     wire.closed().await;
     assert_eq!(wire.stats().incoming_calls, 0);
+}
+
+#[tokio::test]
+async fn a_callback_that_does_not_exist_is_an_error_of_its_call() {
+    let (mut stranger, wire, other, _served) = stranger(WireOptions::new());
+    // OPEN 0 of callback 5, then a call that is in order.
+    stranger.write_all(&hello("add")).await.unwrap();
+    stranger.write_all(&[5, 0xc0, 0, 8, 5, 0, 4, 1, 0, 4, 6]).await.unwrap();
+    let mut heard = [0; 8 + 5 + 3];
+    stranger.read_exact(&mut heard).await.unwrap();
+    assert!(heard.ends_with(&[4, 0xc3, 0, 0, 8, 2, 0x41, 10]), "{heard:02x?}");
+    assert_eq!(wire.cause(), None);
+    assert_eq!(other.call::<i64>("add", (2, 3)).await.unwrap(), 5);
+}
+
+/// Numbers that look random: `IPFI_SEED` gives others.
+fn random() -> impl FnMut(usize) -> usize {
+    let seed = std::env::var("IPFI_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7u64);
+    println!("IPFI_SEED={seed}");
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move |below| {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        let number = state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        usize::try_from(number).unwrap() % below.max(1)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Tree {
+    Leaf,
+    Text(String),
+    Pair(Box<Tree>, Option<Box<Tree>>),
+    Many { trees: Vec<Tree>, map: std::collections::BTreeMap<String, u64>, bytes: Bytes },
+}
+
+fn tree(random: &mut impl FnMut(usize) -> usize, depth: usize) -> Tree {
+    match random(if depth == 0 { 2 } else { 4 }) {
+        0 => Tree::Leaf,
+        1 => Tree::Text("ü".repeat(random(40))),
+        2 => Tree::Pair(
+            Box::new(tree(random, depth - 1)),
+            (random(2) == 0).then(|| Box::new(tree(random, depth - 1))),
+        ),
+        _ => Tree::Many {
+            trees: (0..random(4)).map(|_| tree(random, depth - 1)).collect(),
+            map: (0..random(4)).map(|n| (n.to_string(), n as u64 * 1_000_000_007)).collect(),
+            bytes: vec![7; random(300)].into(),
+        },
+    }
+}
+
+/// What is written is read again; what was written and then spoilt, or was never written by anybody,
+/// is an error or a value, and takes little.
+#[test]
+fn decoding_anything_is_harmless() {
+    let mut random = random();
+    let mut codecs = vec![ipfi::Codec::Bincode];
+    #[cfg(feature = "msgpack")]
+    codecs.push(ipfi::Codec::MessagePack);
+    let mut errors = 0;
+    for round in 0..3000 {
+        let codec = codecs[round % codecs.len()];
+        let value = tree(&mut random, 5);
+        let mut bytes = Vec::new();
+        codec.encode(&value, &mut bytes).unwrap();
+        assert_eq!(codec.decode::<Tree>(&bytes).as_ref(), Ok(&value));
+        for _ in 0..5 {
+            let mut spoilt = bytes.clone();
+            match random(4) {
+                0 => spoilt.truncate(random(bytes.len())),
+                1 => spoilt.extend_from_slice(&TERA[..random(9)]),
+                2 => spoilt = (0..random(60)).map(|_| random(256).to_le_bytes()[0]).collect(),
+                _ => {
+                    for _ in 0..=random(3) {
+                        let at = random(spoilt.len());
+                        spoilt[at] =
+                            [0xff, 0xfd, 0xfe, 0xdd, random(256).to_le_bytes()[0]][random(5)];
+                    }
+                }
+            }
+            let region = Region::new(ALLOCATOR);
+            let decoded = codec.decode::<Tree>(&spoilt);
+            let taken = region.change().bytes_allocated;
+            errors += u32::from(decoded.is_err());
+            drop(decoded);
+            assert!(taken < (2 << 20) + 200 * spoilt.len(), "{taken} bytes for {spoilt:02x?}");
+        }
+    }
+    assert!(errors > 3000, "{errors}");
 }
 
 #[tokio::test]

@@ -357,9 +357,9 @@ async fn items_that_came_are_received_before_the_loss() {
         wire.ping().await.unwrap();
         wire.ping().await.unwrap();
         if ours {
-            wire.abort(Code(300), "enough")
+            wire.abort(Code(300), "enough");
         } else {
-            other.abort(Code(300), "enough")
+            other.abort(Code(300), "enough");
         }
         wire.closed().await;
         for n in 0..10 {

@@ -307,6 +307,75 @@ mod tests {
         assert_ne!(print::<Result<u8, u8>>(), print::<Result<u8, i8>>());
     }
 
+    /// A shape of any kind, with other names of types and widths of integers if `other`; a change of
+    /// what matters at the place `change`, counted from there.
+    fn any_shape(random: &mut u64, other: bool, change: &mut isize, depth: u32) -> Shape {
+        let mut below = |n: usize| {
+            *random ^= *random >> 12;
+            *random ^= *random << 25;
+            *random ^= *random >> 27;
+            let number = random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+            usize::try_from(number).unwrap() % n
+        };
+        let kind = below(if depth == 0 { 3 } else { 11 });
+        let (pick, width) = (below(6), usize::from(other));
+        *change -= 1;
+        let changed = *change == 0;
+        let mut inner = |n: usize| -> Vec<Shape> {
+            (0..n).map(|_| any_shape(random, other, change, depth - 1)).collect()
+        };
+        let mut one = || Box::new(inner(1).remove(0));
+        let name = if other { "Other" } else { "Name" };
+        let fields = |shapes: Vec<Shape>| {
+            let first = if changed { "changed" } else { "a" };
+            [first, "b", "c", "d"].into_iter().zip(shapes).collect::<Vec<_>>()
+        };
+        match kind {
+            0 if changed => Shape::Any,
+            0 => Shape::Unit,
+            1 if changed => Shape::Scalar("bool"),
+            1 => Shape::Scalar([["i16", "i64"], ["u16", "u128"], ["u64", "u32"]][pick % 3][width]),
+            2 if changed => Shape::Scalar("f32"),
+            2 => Shape::Scalar(["i8", "u8", "f64", "str", "char", "bytes"][pick]),
+            3 if changed => Shape::List(one()),
+            3 => Shape::Option(one()),
+            4 if changed => Shape::Option(one()),
+            4 => Shape::List(one()),
+            5 if changed => Shape::Tuple(vec![*one(), *one()]),
+            5 => Shape::Map(one(), one()),
+            6 => {
+                let mut shapes = inner(1 + pick % 3);
+                if changed {
+                    shapes.push(Shape::Unit);
+                }
+                Shape::Tuple(shapes)
+            }
+            7 => Shape::Struct(name, fields(inner(1 + pick % 4))),
+            8 => Shape::Enum(name, fields(inner(1 + pick % 4))),
+            9 if changed => Shape::Sender(one()),
+            9 => Shape::Receiver(one()),
+            _ if changed => Shape::Tuple(vec![*one(), *one()]),
+            _ => Shape::Callback(one(), one()),
+        }
+    }
+
+    #[test]
+    fn fingerprints_see_what_matters_and_nothing_else() {
+        let print = |shape: &Shape| fingerprint(shape, &Shape::Unit);
+        for seed in 1..20_000u64 {
+            let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut left = 0;
+            let shape = any_shape(&mut seed.clone(), false, &mut left, 4);
+            let size = -left;
+            let other = any_shape(&mut seed.clone(), true, &mut 0, 4);
+            assert_eq!(print(&shape), print(&other), "{shape} and {other}");
+            let mut at = 1 + isize::try_from(seed >> 33).unwrap() % size;
+            let changed = any_shape(&mut seed.clone(), false, &mut at, 4);
+            assert_ne!(print(&shape), print(&changed), "{shape} and {changed}");
+            let _ = shape.has_endless_lists();
+        }
+    }
+
     #[test]
     fn lists_of_nothing_are_found() {
         assert!(shape_of::<(u8, Vec<()>)>().has_endless_lists());
