@@ -24,6 +24,11 @@ pub(crate) fn set_level(quiet: bool, verbose: bool) {
     );
 }
 
+/// Whether errors only are wanted.
+pub(crate) fn is_quiet() -> bool {
+    LEVEL.load(Relaxed) == QUIET
+}
+
 /// Whether this terminal shows colours and wants them (no-color.org).
 pub(crate) fn is_colourful(out: &impl IsTerminal) -> bool {
     let set =

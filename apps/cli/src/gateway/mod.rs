@@ -233,7 +233,8 @@ pub(crate) async fn run(
         result = keep_up(args, registry, &target, &shared) => result,
         () = serve(args, &shared, listener, &mut stop) => Ok(()),
     };
-    if args.stats != StatsForm::None {
+    let wanted = args.stats == StatsForm::Json || !log::is_quiet();
+    if args.stats != StatsForm::None && wanted {
         shared.print_stats();
     }
     result
