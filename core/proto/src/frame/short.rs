@@ -12,7 +12,7 @@ pub(crate) enum Short {
 }
 
 /// Reads the front of a whole frame, if it is one of those and nothing about it is unusual; gives
-/// its payload with it. Whatever this leaves, [`parse_header`] reads.
+/// its payload with it. Whatever this leaves, [`parse_header`](super::parse_header) reads.
 #[inline]
 pub(crate) fn parse_short(frame: &[u8]) -> Option<(Short, &[u8])> {
     let (&head, rest) = frame.split_first()?;
