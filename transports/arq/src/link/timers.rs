@@ -101,7 +101,11 @@ impl Link {
     /// follow, the time of some more of them is granted.
     pub(super) fn answer_timeout(&self) -> Duration {
         let frames = self.outgoing.in_flight().clamp(1, 4);
-        self.rtt.timeout(self.line.time_of(self.payload_size() * frames), self.in_vain)
+        // A question on a line of one's own is in nobody's way, and is lost to noise rather than to a
+        // crowd: waiting longer with each one would cost more than it spares.
+        let is_own = self.outgoing.congestion.is_none();
+        let doublings = if is_own { self.in_vain / 2 } else { self.in_vain };
+        self.rtt.timeout(self.line.time_of(self.payload_size() * frames), doublings)
     }
 
     /// When the oldest frame without a verdict should have had one; or, if the other side has no
