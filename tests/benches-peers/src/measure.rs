@@ -69,6 +69,11 @@ fn act<P: Peer + 'static>(role: Role, build: Build) {
     let runtime = || build().enable_all().build().unwrap();
     match role {
         Role::Serve => run(&runtime(), async {
+            // Whoever wanted it may have been given up.
+            std::thread::spawn(|| {
+                let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+                std::process::exit(0);
+            });
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             println!("{}", listener.local_addr().unwrap());
             P::serve(listener).await;
@@ -115,6 +120,7 @@ impl Server {
         let who = std::env::args().nth(2).unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--serve", &who])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
