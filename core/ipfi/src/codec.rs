@@ -95,6 +95,7 @@ impl Codec {
 
     /// What stands before this many bytes.
     pub(crate) fn head_of_bytes(self, len: u32) -> Vec<u8> {
+        let _ = len;
         match self {
             #[cfg(feature = "bincode")]
             Self::Bincode => {

@@ -17,6 +17,18 @@
 //! [`service`], `tracing` tells what wires do. All but `msgpack` and `tracing` are on by default. Without any
 //! there is just the engine, [`proto`].
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(
+    not(all(
+        any(feature = "tokio", feature = "blocking"),
+        any(feature = "bincode", feature = "msgpack")
+    )),
+    allow(
+        dead_code,
+        unreachable_patterns,
+        unused_imports,
+        reason = "without a driver and a codec, only types are left"
+    )
+)]
 #![allow(
     clippy::wildcard_enum_match_arm,
     reason = "the enums of the engine and of shapes are open"
