@@ -46,6 +46,13 @@ pub(crate) fn shape(glyphs: &[Glyph], speed: &[u8], usual: &Shape) -> Shape {
     Shape { dot, dash, inner, letter, word }
 }
 
+/// How exact gaps may be, as the deviation of their logarithm, and how many of them are between
+/// words: one in five of plain text, more where prosigns and single letters stand alone.
+const SPACINGS: [(f32, f32); 5] =
+    [(0.07, 0.22), (0.14, 0.22), (0.25, 0.22), (0.07, 0.7), (0.14, 0.7)];
+/// How much likelier, `ln`, gaps must be with many between words than with few.
+const RATHER_FEW: f32 = 8.0;
+
 /// Letter and word gaps from gaps between characters: of all spacings, plain or stretched, the one
 /// under which they are likeliest.
 fn spacing(gaps: &[f32], usual: &Shape) -> (Kind, Kind) {
@@ -61,17 +68,19 @@ fn spacing(gaps: &[f32], usual: &Shape) -> (Kind, Kind) {
         for j in 0..14 {
             let ratio = 1.6 * 1.06_f32.powi(j * 2);
             let odd = (ratio / (7.0 / 3.0)).ln().abs();
-            for spread in [0.07_f32, 0.14, 0.25] {
+            for (spread, words) in SPACINGS {
                 let chance: f32 = logs
                     .iter()
                     .map(|x| {
                         let z = (x - letter.ln()) / spread;
                         let y = ((x - (letter * ratio).ln()) / (spread + 0.05)).min(2.0);
                         let bell = |z: f32, s: f32| (-0.5 * z * z).exp() / s;
-                        (0.75 * bell(z, spread) + 0.22 * bell(y, spread + 0.05) + 0.02).ln()
+                        let letters = 0.97 - words;
+                        (letters * bell(z, spread) + words * bell(y, spread + 0.05) + 0.02).ln()
                     })
                     .sum();
-                let fit = chance - 2.0 * strange - 4.0 * odd;
+                let many = if words > 0.5 { RATHER_FEW } else { 0.0 };
+                let fit = chance - 2.0 * strange - 4.0 * odd - many;
                 if fit > best.0 {
                     let word = letter * ratio;
                     best = (

@@ -43,6 +43,17 @@ pub(crate) const ORDINARY: Scale = Scale {
     stretch: 1.0,
 };
 
+/// What may be spent on a reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Sound is read again every moment: echoes are left in it.
+    Quick,
+    /// Sound is read once.
+    Thorough,
+}
+
+/// A tone with less than this part of the loudest one's power is not listened to twice.
+const FAINT: f32 = 0.1;
 /// Contrast of a tone in short spectra that is worth reading at high speed.
 const HURRIED: f32 = 2.0;
 /// A tone that has been read before.
@@ -99,37 +110,49 @@ pub(crate) fn read(
     rate: f64,
     followed: Option<Followed>,
     scale: Scale,
+    effort: Effort,
 ) -> Option<Reading> {
     let spectrum = spectrum(planner, samples, rate, scale)?;
     let wpm = followed.and_then(|f| f.wpm);
+    let power = |hz: f64| {
+        let bin = spectrum.bin(hz).round() as usize;
+        let mean = |bin: usize| (0..spectrum.frames()).map(|t| spectrum.at(t, bin)).sum::<f32>();
+        (bin.saturating_sub(1)..(bin + 2).min(spectrum.bins)).map(mean).fold(0.0, f32::max)
+    };
     let found = candidates(&spectrum, 3);
+    let loudest = found.iter().map(|c| power(c.hz)).fold(0.0, f32::max);
     let mut readings: Vec<Reading> = found
         .iter()
         .filter(|c| c.contrast > 1.15)
-        .filter_map(|c| Tone::new(samples, rate, &spectrum, c.hz, scale).read(wpm))
+        .filter_map(|c| {
+            // A skirt or a harmonic of another tone is not worth the search for its echoes.
+            let effort = if power(c.hz) < FAINT * loudest { Effort::Quick } else { effort };
+            Tone::new(samples, rate, &spectrum, c.hz, scale).read(wpm, effort)
+        })
         .collect();
     readings.retain(Reading::credible);
     // The strongest, not the likeliest: a fast weak signal has more marks to be sure of. One that
     // has been followed is left for a much stronger one only.
     let rank = |r: &Reading| {
         let held = followed.is_some_and(|f| (f.hz - r.hz).abs() < HELD_HZ);
-        r.power() * if held { HELD_GAIN } else { 1.0 }
+        power(r.hz) * usual_pitch(r.hz) * if held { HELD_GAIN } else { 1.0 }
     };
     readings.into_iter().max_by(|a, b| rank(a).total_cmp(&rank(b)))
 }
 
-impl Reading {
-    fn power(&self) -> f32 {
-        let strokes = self.path.glyphs.iter().flat_map(|g| &g.strokes);
-        let (mut sum, mut n) = (0.0, 0.0);
-        for s in strokes {
-            let l = (s.end - s.start) as f32;
-            sum += self.levels.mark[usize::midpoint(s.start, s.end)].powi(2) * l;
-            n += l;
-        }
-        sum / f32::max(n, 1.0)
-    }
+/// Receivers are tuned so that the station listened to is heard at a pitch like this, Hz: of two
+/// that are equally strong it is the likelier one.
+const PITCH_HZ: f64 = 650.0;
+/// How far from it a pitch is no more usual than any other, Hz, and how much that takes.
+const PITCH_SPREAD: f64 = 200.0;
+const UNUSUAL: f32 = 0.6;
 
+fn usual_pitch(hz: f64) -> f32 {
+    let far = (hz - PITCH_HZ) / PITCH_SPREAD;
+    UNUSUAL + (1.0 - UNUSUAL) * (-0.5 * far * far).exp() as f32
+}
+
+impl Reading {
     fn credible(&self) -> bool {
         let strokes = self.path.glyphs.iter().flat_map(|g| &g.strokes);
         let (count, sum) = strokes.fold((0.0, 0.0), |(n, e), s| (n + 1.0, e + s.evidence));

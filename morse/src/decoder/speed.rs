@@ -38,9 +38,29 @@ pub(crate) struct SpeedTrack {
     pub speed: Vec<u8>,
 }
 
+/// `ln` of how usual a speed is, in words per minute: people key at 20, twice as fast or half as
+/// fast more rarely. It decides where the sound does not, as of a single dot.
+fn usual(wpm: f64) -> f32 {
+    let octaves = (wpm / 20.0).log2() as f32;
+    -0.6 * octaves * octaves
+}
+
+/// A range of speeds, words per minute.
+pub(crate) type Band = std::ops::Range<f64>;
+
 /// Finds the speeds under which keying explains the sound best; `None` where noise does.
-pub(crate) fn track(evidence: &Evidence, tables: &[Table]) -> Option<SpeedTrack> {
-    let mut model = Model::new(evidence, tables);
+///
+/// `wpm` is the speed of a dot of one frame; only speeds in `band` are looked at.
+pub(crate) fn track(
+    evidence: &Evidence,
+    tables: &[Table],
+    wpm: f64,
+    band: &Band,
+) -> Option<SpeedTrack> {
+    let mut model = Model::new(evidence, tables, wpm, band);
+    if model.first.iter().all(|first| first.is_infinite()) {
+        return None;
+    }
     let end = (1..=evidence.frames).fold((0.0, 0, 0), |best, t| {
         let here = model.step(t);
         if here.0 > best.0 { here } else { best }
@@ -61,14 +81,23 @@ struct Model<'a> {
     from: Vec<u8>,
     /// For each speed, the best end of a character a long pause ago.
     paused: [f32; SPEEDS],
+    /// For each speed, the score of beginning at it; minus infinity outside the band.
+    first: [f32; SPEEDS],
 }
 
 impl<'a> Model<'a> {
-    fn new(evidence: &'a Evidence, tables: &'a [Table]) -> Self {
+    fn new(evidence: &'a Evidence, tables: &'a [Table], wpm: f64, band: &Band) -> Self {
+        let mut first = [f32::NEG_INFINITY; SPEEDS];
+        for (k, first) in first.iter_mut().enumerate() {
+            let wpm = wpm / f64::from(dot_frames(k as u8));
+            if band.contains(&wpm) {
+                *first = usual(wpm);
+            }
+        }
         let width = BLANK + evidence.frames + 1;
         let mut ready = vec![f32::NEG_INFINITY; SPEEDS * width];
         for k in 0..SPEEDS {
-            ready[k * width + BLANK] = 0.0;
+            ready[k * width + BLANK] = first[k];
         }
         Self {
             evidence,
@@ -78,6 +107,7 @@ impl<'a> Model<'a> {
             marked: vec![f32::NEG_INFINITY; SPEEDS * width],
             from: vec![0; SPEEDS * width],
             paused: [f32::NEG_INFINITY; SPEEDS],
+            first,
         }
     }
 
@@ -90,6 +120,9 @@ impl<'a> Model<'a> {
         let mut outer = [f32::NEG_INFINITY; SPEEDS];
         let mut best = (f32::NEG_INFINITY, t, 0);
         for (k, table) in self.tables.iter().enumerate() {
+            if self.first[k].is_infinite() {
+                continue;
+            }
             let here = self.place(k, t);
             let (dot, dash) = (&table.dot, &table.dash);
             let dots = best3(
@@ -127,6 +160,9 @@ impl<'a> Model<'a> {
             }
         }
         for k in 0..SPEEDS {
+            if self.first[k].is_infinite() {
+                continue;
+            }
             let mut best = (outer[k], k);
             let mut offer = |score: f32, speed: usize| {
                 if score > best.0 {
@@ -147,7 +183,7 @@ impl<'a> Model<'a> {
                 self.from[here] = best.1 as u8;
             }
             // Nothing before: the sound begins with silence of any length.
-            self.ready[here] = self.ready[here].max(0.0);
+            self.ready[here] = self.ready[here].max(self.first[k]);
         }
     }
 
@@ -159,7 +195,7 @@ impl<'a> Model<'a> {
             out[start..t].fill(speed as u8);
             t = start;
             let source = usize::from(self.from[self.place(speed, t)]);
-            if t == 0 || self.ready[self.place(speed, t)] <= 0.0 {
+            if t == 0 || self.ready[self.place(speed, t)] <= self.first[speed] {
                 break;
             }
             let start = t.saturating_sub(self.gap(t, source, source == speed));

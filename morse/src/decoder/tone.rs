@@ -3,10 +3,11 @@
 use rustfft::num_complex::Complex32;
 
 use super::durations::Shape;
+use super::echo::{self, Dry};
 use super::evidence::{Evidence, Levels, Phase};
-use super::reading::{Reading, Scale};
+use super::reading::{Effort, Reading, Scale};
 use super::search::{Path, search};
-use super::speed::{self, SpeedTrack};
+use super::speed::{self, Band, SpeedTrack};
 use super::{learn, level, phase, verdict};
 use crate::detector::{Baseband, Spectrum, Track, follow, mix, noise_near, purity};
 
@@ -18,6 +19,16 @@ const SAME_SPEED: f64 = 0.25;
 const GOING_ON: f32 = 1.08;
 /// How often a tone is read at most: each reading corrects level, lengths and phase for the next.
 const PASSES: usize = 6;
+/// How often a tone is read without the echoes that the reading before told.
+const ECHO_ROUNDS: usize = 4;
+/// More than this part of the tone explained neither by keying nor by its echoes is misread.
+const UNEXPLAINED: f64 = 0.06;
+/// The speeds that are tried then, one range after the other, words per minute.
+const OTHER_SPEEDS: [(f64, f64); 5] =
+    [(7.0, 11.0), (10.5, 16.0), (15.0, 23.0), (21.0, 32.0), (30.0, 46.0)];
+/// Marks that turn out to be so far from where the tone was looked for are another's, Hz.
+const ELSEWHERE: f64 = 30.0;
+const EVERY_SPEED: Band = 0.0..f64::INFINITY;
 /// Less than this part of the phase kept over a fortieth of a second is chirp.
 const PURE: f32 = 0.8;
 /// The least part of the changes of level that the keying of a chirping tone explains.
@@ -28,6 +39,9 @@ const CHIRP_HOLD: f64 = 0.01;
 const LEVEL_BOX: f64 = 0.032;
 /// The length of time within which the energy of a mark is not believed to exceed 15 dB, seconds.
 const TEMPER: f64 = 0.03;
+
+/// Speeds, and the tone on the grid of frames on which they were found.
+type Found = (SpeedTrack, Tone);
 
 /// A tone mixed down to frames of some length, with the level of its marks.
 #[derive(Clone, Debug)]
@@ -80,16 +94,75 @@ impl Tone {
         Self { base, levels, ..*self }
     }
 
-    /// The text of the tone, at the speed and on the grid of frames under which keying explains it
-    /// best; `None` if it is not keyed.
+    /// The text of the tone; `None` if it is not keyed.
+    ///
+    /// Where the room echoes, what was read tells the echoes, and the sound is read without them.
+    pub(crate) fn read(self, wpm: Option<f64>, effort: Effort) -> Option<Reading> {
+        let found = self.acquire(wpm, &EVERY_SPEED)?;
+        let dry = if effort == Effort::Thorough { self.dry(&found) } else { None };
+        let Some(mut best) = dry.filter(Dry::echoes) else {
+            let (track, tone) = found;
+            return tone.refine(track.speed);
+        };
+        let mut found = self.settle(found, &mut best, &EVERY_SPEED);
+        if best.rest > UNEXPLAINED {
+            // Echoes fill gaps and cut marks in two, so that another speed seems to fit.
+            for (low, high) in OTHER_SPEEDS {
+                let band = low..high;
+                if let Some(other) = self.acquire(wpm, &band)
+                    && let Some(mut dry) = self.dry(&other)
+                {
+                    let other = self.settle(other, &mut dry, &band);
+                    if dry.rest < 0.9 * best.rest {
+                        (found, best) = (other, dry);
+                    }
+                }
+            }
+        }
+        let (track, tone) = found;
+        tone.refine(track.speed)
+    }
+
+    /// Reads without the echoes that the reading before told, as long as that explains more.
+    fn settle(&self, mut found: Found, best: &mut Dry, band: &Band) -> Found {
+        for _ in 0..ECHO_ROUNDS {
+            let chirps = chirps(&best.base, self.scale);
+            let levels = first_levels(&best.base, self.scale, chirps);
+            let tone = Self { base: best.base.clone(), levels, chirps, ..*self };
+            let Some(better) = tone.acquire(None, band) else { break };
+            let Some(dry) = self.dry(&better) else { break };
+            if dry.rest > 0.98 * best.rest {
+                if dry.rest < best.rest {
+                    found = better;
+                }
+                break;
+            }
+            (found, *best) = (better, dry);
+        }
+        found
+    }
+
+    /// The tone without the echoes of what was found to be keyed.
+    fn dry(&self, (track, tone): &Found) -> Option<Dry> {
+        let tables = speed::tables(&Shape::NOMINAL);
+        let evidence = tone.evidence(None);
+        let path = search(&evidence, &tables, &track.speed);
+        // Echoes could make any keying of a tone that never stops.
+        if path.glyphs.is_empty() || verdict::is_carrier(&evidence, &path, &track.speed) {
+            return None;
+        }
+        echo::without(&self.base, &tone.keyed(&path), self.scale.stretch)
+    }
+
+    /// The speeds, and the grid of frames, under which keying explains the tone best.
     ///
     /// Who was just read at some speed is taken to go on at it, unless another is clearly likelier;
     /// and the finest grid, which is for the fast, is left out if that speed is slow.
-    pub(crate) fn read(self, wpm: Option<f64>) -> Option<Reading> {
+    fn acquire(&self, wpm: Option<f64>, band: &Band) -> Option<Found> {
         let finest = usize::from(wpm.is_some_and(|w| w < UNHURRIED));
         let tables = speed::tables(&Shape::NOMINAL);
-        let mut best: Option<(SpeedTrack, Self)> = None;
-        let mut tone = self;
+        let mut best: Option<Found> = None;
+        let mut tone = self.clone();
         for grid in 0..tone.scale.grids {
             if grid > 0 {
                 tone = tone.halved();
@@ -97,11 +170,13 @@ impl Tone {
             if tone.base.frames.len() < 16 {
                 break;
             }
+            let fastest = 1.2 / tone.base.frame_seconds;
             if grid >= finest
-                && let Some(mut track) = speed::track(&tone.evidence(None), &tables)
+                && let Some(mut track) =
+                    speed::track(&tone.evidence(None), &tables, fastest * tone.scale.stretch, band)
             {
                 let dot = f64::from(speed::dot_frames(track.speed[track.speed.len() / 2]));
-                let found = 1.2 / (dot * tone.base.frame_seconds);
+                let found = fastest / dot;
                 if wpm.is_some_and(|w| (found / w).ln().abs() < SAME_SPEED) {
                     track.score *= GOING_ON;
                 }
@@ -110,8 +185,18 @@ impl Tone {
                 }
             }
         }
-        let (track, tone) = best?;
-        tone.refine(track.speed)
+        best
+    }
+
+    /// When the key was down on a path, seconds.
+    fn keyed(&self, path: &Path) -> Vec<(f64, f64)> {
+        let at = |frame: usize| frame as f64 * self.base.frame_seconds;
+        path.glyphs
+            .iter()
+            .rev()
+            .flat_map(|g| &g.strokes)
+            .map(|s| (at(s.start), at(s.end)))
+            .collect()
     }
 
     fn evidence(&self, expected: Option<&[Complex32]>) -> Evidence {
@@ -155,8 +240,10 @@ impl Tone {
                 self.levels.mark = mark;
             }
             if !self.chirps {
-                if expected.is_none() {
-                    retune(&mut self.base, &path);
+                if expected.is_none()
+                    && retune(&mut self.base, &path).abs() > ELSEWHERE / self.scale.stretch
+                {
+                    return None;
                 }
                 expected = phase::expect(&mut self.base, &self.levels, &path);
             }
@@ -196,7 +283,8 @@ fn chirps(base: &Baseband, scale: Scale) -> bool {
 
 /// Turns the tone to exactly zero frequency, by the turn of its phase within marks. A spectrum of
 /// the whole would not do: many encoders begin each mark with the same phase, which shifts its peak.
-fn retune(base: &mut Baseband, path: &Path) {
+/// Returns how far off it was, Hz.
+fn retune(base: &mut Baseband, path: &Path) -> f64 {
     let mut turn = Complex32::default();
     let strokes = || path.glyphs.iter().flat_map(|g| &g.strokes);
     let shortest = strokes().map(|s| s.end - s.start).min().unwrap_or(0);
@@ -210,4 +298,5 @@ fn retune(base: &mut Baseband, path: &Path) {
     for (i, z) in base.frames.iter_mut().enumerate() {
         *z *= Complex32::from_polar(1.0, (step * i as f32) % std::f32::consts::TAU);
     }
+    f64::from(-step) / (std::f64::consts::TAU * base.frame_seconds)
 }
