@@ -17,6 +17,7 @@
 //! | [`packing`] | bytes as letters and digits |
 //! | [`modem`] | packets of bytes to sound, and back |
 //! | [`noise`] | seeded randomness |
+//! | `transport` | `morse:`, a reliable stream of bytes, with the feature `transport` |
 //! | `audio` | the sound card, with the feature `audio` |
 //! | [`wav`] | WAV files, streaming, however broken |
 //!
@@ -49,4 +50,6 @@ pub mod resample;
 pub mod synth;
 pub mod text;
 pub mod timing;
+#[cfg(all(feature = "transport", unix))]
+pub mod transport;
 pub mod wav;

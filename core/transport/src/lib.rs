@@ -28,7 +28,7 @@ pub use fault::{FaultInjector, Faults, Noise};
 pub use layer::{Layer, Side};
 pub use memory::{Memory, MemoryOptions, MemoryStream};
 #[doc(hidden)]
-pub use options::__parse;
+pub use options::{__key, __parse};
 pub use options::{OptionError, OptionSpec, Options};
 pub use registry::Registry;
 #[cfg(unix)]

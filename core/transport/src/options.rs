@@ -19,7 +19,7 @@ impl OptionSpec {
     #[must_use]
     pub fn new(key: &str, value: &str, default: &str, help: &str) -> Self {
         Self {
-            key: key.replace('_', "-"),
+            key: __key(key),
             value: value.into(),
             default: default.into(),
             help: help.trim().into(),
@@ -109,17 +109,24 @@ pub(crate) fn nearest<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> O
 #[doc(hidden)]
 pub fn __parse<T: crate::OptionValue>(field: &str, value: &str) -> Result<T, OptionError> {
     T::parse(value).map_err(|good| OptionError::Invalid {
-        key: field.replace('_', "-"),
+        key: __key(field),
         value: value.into(),
         good,
     })
+}
+
+/// The key that stands for a field.
+#[doc(hidden)]
+#[must_use]
+pub fn __key(field: &str) -> String {
+    field.trim_start_matches("r#").replace('_', "-")
 }
 
 /// Declares the options of a transport or a layer.
 ///
 /// From one list come the struct, its defaults (written as a user would write them), its parser,
 /// its help (the documentation of the fields) and the errors. A field `low_latency` is the key
-/// `low-latency`. A default may be an expression that gives a `&'static str`.
+/// `low-latency`, and `r#in` is `in`. A default may be an expression that gives a `&'static str`.
 ///
 /// ```
 /// ipfi_transport::options! {
@@ -175,16 +182,12 @@ macro_rules! options {
                 key: &str,
                 value: &str,
             ) -> ::std::result::Result<(), $crate::OptionError> {
-                match key.replace('-', "_").as_str() {
-                    $(::std::stringify!($field) if !key.contains('_') => {
-                        self.$field = $crate::__parse(::std::stringify!($field), value)?;
-                    })*
-                    _ => {
-                        let specs = <Self as $crate::Options>::specs();
-                        return Err($crate::OptionError::unknown(key, &specs));
-                    }
-                }
-                Ok(())
+                $(if key == $crate::__key(::std::stringify!($field)) {
+                    self.$field = $crate::__parse(::std::stringify!($field), value)?;
+                    return Ok(());
+                })*
+                let specs = <Self as $crate::Options>::specs();
+                Err($crate::OptionError::unknown(key, &specs))
             }
         }
     };

@@ -86,13 +86,16 @@ pub struct Line {
     pub bytes_per_second: Option<u32>,
     /// Bytes written that still wait in the kernel's queue.
     pub queued: usize,
+    /// Whether somebody talks, on a medium on which one may talk at a time and that can be
+    /// listened to: this side, the other one or a stranger.
+    pub carrier: Option<bool>,
 }
 
 impl Line {
     /// A line of this rate, in bytes a second, and this queue, in bytes.
     #[must_use]
     pub fn new(bytes_per_second: Option<u32>, queued: usize) -> Self {
-        Self { bytes_per_second, queued }
+        Self { bytes_per_second, queued, carrier: None }
     }
 }
 

@@ -14,6 +14,8 @@ pub fn default_registry() -> Registry {
         Registry::new().with(Memory::new()).with_layer(Noise::new()).with_layer(Trace::new());
     #[cfg(feature = "arq")]
     let registry = registry.with_layer(ipfi_arq::Arq::new());
+    #[cfg(all(feature = "morse", unix))]
+    let registry = registry.with(ipfi_morse::transport::Morse::new());
     #[cfg(all(feature = "pipe", unix))]
     let registry = registry
         .with(ipfi_pipe::Exec::new())

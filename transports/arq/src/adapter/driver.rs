@@ -153,6 +153,9 @@ impl Driver {
         let mut state = shared.lock();
         if let Some(line) = self.inner.line() {
             state.link.set_queued(now, line.queued);
+            if let Some(busy) = line.carrier {
+                state.link.set_carrier(now, busy);
+            }
         }
         if state.link.poll_timeout().is_some_and(|at| at <= now) {
             state.link.handle_timeout(now);

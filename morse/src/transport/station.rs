@@ -1,0 +1,212 @@
+//! A modem with its manners: it does not listen to itself, and says when somebody is on the air.
+
+use std::time::Duration;
+
+use super::desk::Desk;
+use crate::modem::{Config, ConfigError, Demodulator, Event, Ladder, Mode, Modulator, Note};
+
+/// How the mode is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    Fixed(Mode),
+    /// By what arrives, beginning with this one.
+    Ladder(Mode),
+}
+
+impl Choice {
+    pub(crate) fn first(self) -> Mode {
+        let (Self::Fixed(mode) | Self::Ladder(mode)) = self;
+        mode
+    }
+}
+
+/// Sound in, sound out; packets on the [`Desk`].
+#[derive(Debug)]
+pub(crate) struct Station {
+    desk: Desk,
+    modulator: Modulator,
+    demodulator: Demodulator,
+    choice: Choice,
+    ladder: Ladder,
+    rate: u32,
+    /// Own packets on their way to the air, and samples that they take.
+    left: u64,
+    sounds: bool,
+    hears: bool,
+    /// Samples between handing sound over and hearing it: of silence before the first, which a
+    /// transmitter needs, and of own sound after the last.
+    lead: u64,
+    lag: u64,
+    leading: u64,
+    lagging: u64,
+    /// Whether letters are shown as they are sent and read.
+    shows: bool,
+    /// Where packets of this channel are changed so that the checks of others fail on them.
+    channel: u64,
+}
+
+impl Station {
+    pub(crate) fn new(config: &Config, choice: Choice, desk: Desk) -> Result<Self, ConfigError> {
+        Ok(Self {
+            desk,
+            modulator: Modulator::new(config)?,
+            demodulator: Demodulator::new(config)?,
+            choice,
+            ladder: Ladder::new(choice.first()),
+            rate: config.rate,
+            left: 0,
+            sounds: false,
+            hears: false,
+            lead: 0,
+            lag: 0,
+            leading: 0,
+            lagging: 0,
+            shows: false,
+            channel: 0,
+        })
+    }
+
+    /// What a sound card adds: silence before the first sample, and time until the last is over.
+    #[cfg(feature = "audio")]
+    pub(crate) fn delays(mut self, lead: Duration, lag: Duration) -> Self {
+        let samples = |time: Duration| time.as_micros() as u64 * u64::from(self.rate) / 1_000_000;
+        (self.lead, self.lag) = (samples(lead), samples(lead) + samples(lag));
+        self
+    }
+
+    /// Writes letters to the standard error as they sound.
+    pub(crate) fn show(mut self, shows: bool) -> Self {
+        self.shows = shows;
+        self
+    }
+
+    /// Takes in only packets of this channel.
+    pub(crate) fn channel(mut self, name: &str) -> Self {
+        // FNV-1a.
+        let hash = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        self.channel = name.bytes().fold(0xcbf2_9ce4_8422_2325, hash);
+        self
+    }
+
+    /// Turns a packet of this channel into one for the air, and back.
+    fn tune(&self, packet: &mut [u8]) {
+        let mut random = fastrand::Rng::with_seed(self.channel);
+        packet.iter_mut().for_each(|byte| *byte ^= random.u8(..));
+    }
+
+    /// Whether this station is on the air: the transmitter is keyed for as long.
+    #[cfg(feature = "audio")]
+    pub(crate) fn is_sending(&self) -> bool {
+        self.sounds
+    }
+
+    /// Whether there is nothing left to do.
+    pub(crate) fn is_over(&self) -> bool {
+        self.desk.is_left() && !self.sounds
+    }
+
+    /// There will be no more sound.
+    pub(crate) fn end(&self, why: String) {
+        self.desk.end(why);
+    }
+
+    /// Takes what was heard and fills `out` with what is to sound.
+    pub(crate) fn step(&mut self, heard: &[f32], out: &mut [f32]) {
+        if !self.sounds {
+            self.demodulator.receive(heard);
+        }
+        while let Some(event) = self.demodulator.poll_event() {
+            self.hear(event);
+        }
+        self.take_packets();
+        self.sound(out);
+        self.letters();
+        let sending = Duration::from_micros(self.left * 1_000_000 / u64::from(self.rate));
+        self.desk.set(self.sounds || self.hears, self.mode(), sending);
+    }
+
+    fn mode(&self) -> Mode {
+        match self.choice {
+            Choice::Fixed(mode) => mode,
+            Choice::Ladder(_) => self.ladder.mode(),
+        }
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Packet(mut packet) => {
+                self.ladder.heard(&packet);
+                self.tune(&mut packet.bytes);
+                self.desk.deliver(packet);
+                if self.shows {
+                    eprintln!();
+                }
+            }
+            Event::BadPacket { .. } => {
+                self.ladder.missed();
+                self.desk.missed();
+                if self.shows {
+                    eprintln!(" (lost)");
+                }
+            }
+            Event::Carrier(hears) => self.hears = hears,
+            Event::Begin { mode, seconds, .. } if self.shows => {
+                eprint!("\n<- {mode}, {seconds:.1} s: ");
+            }
+            Event::Letters { text, .. } if self.shows => eprint!("{text} "),
+            Event::Begin { .. } | Event::Letters { .. } => {}
+        }
+    }
+
+    fn take_packets(&mut self) {
+        while let Some(mut packet) = self.desk.next() {
+            self.tune(&mut packet);
+            let mode = self.mode();
+            let note = Note { wish: Some(self.ladder.wish()), tag: 0 };
+            // The link was told how long a packet may be.
+            if self.modulator.send(&packet, mode, note).is_err() {
+                continue;
+            }
+            let seconds = self.modulator.duration(packet.len(), mode);
+            self.left += (seconds * f64::from(self.rate)) as u64;
+            if self.shows {
+                eprint!("\n-> {mode}, {seconds:.1} s: ");
+            }
+            if !self.sounds {
+                self.sounds = true;
+                self.leading = self.lead;
+            }
+        }
+    }
+
+    fn sound(&mut self, out: &mut [f32]) {
+        let silent = (self.leading as usize).min(out.len());
+        self.leading -= silent as u64;
+        let (silence, rest) = out.split_at_mut(silent);
+        silence.fill(0.0);
+        let count = self.modulator.poll_samples(rest);
+        self.left = self.left.saturating_sub(count as u64);
+        let after = rest.get_mut(count..).unwrap_or_default();
+        after.fill(0.0);
+        if count > 0 || silent > 0 {
+            self.lagging = self.lag;
+        } else if self.sounds {
+            self.lagging = self.lagging.saturating_sub(after.len() as u64);
+            if self.lagging == 0 {
+                self.sounds = false;
+                self.hears = false;
+                self.left = 0;
+                // What it heard meanwhile was itself.
+                self.demodulator.reset();
+            }
+        }
+    }
+
+    fn letters(&mut self) {
+        while let Some(letter) = self.modulator.poll_letter() {
+            if self.shows && letter.letter != '=' {
+                eprint!("{}", letter.letter);
+            }
+        }
+    }
+}

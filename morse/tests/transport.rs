@@ -1,0 +1,94 @@
+//! `morse:` on a simulated air, in virtual time.
+#![cfg(feature = "transport")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use ipfi_morse::transport::{Air, Morse};
+use ipfi_transport::{BoxStream, Registry, conformance::Suite};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+fn on(air: &Air) -> Registry {
+    Registry::new().with(Morse::on(air.clone()))
+}
+
+async fn pair(registry: &Registry, options: &str) -> (BoxStream, BoxStream) {
+    let (here, there) = (format!("morse:{options}"), format!("morse-listen:{options}"));
+    let mut listener = registry.listen(&there.parse().unwrap()).await.unwrap();
+    let here = here.parse().unwrap();
+    let (here, there) = tokio::join!(registry.dial(&here), listener.accept());
+    (here.unwrap(), there.unwrap())
+}
+
+/// Sends bytes one way while the other way is silent.
+async fn carry(from: &mut BoxStream, to: &mut BoxStream, bytes: &[u8]) {
+    let mut heard = vec![0; bytes.len()];
+    let send = async {
+        from.write_all(bytes).await?;
+        from.flush().await
+    };
+    tokio::try_join!(send, to.read_exact(&mut heard)).unwrap();
+    assert!(heard == bytes, "wrong bytes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn conforms() {
+    let registry = on(&Air::new());
+    let suite = Suite::new().volume(600).patience(Duration::from_secs(3600));
+    suite.run_listener(&registry, &"morse-listen:,mode=cable".parse().unwrap()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_mode_carries_bytes_both_ways() {
+    for (mode, count) in [("rescue", 20), ("room", 40), ("fast", 200), ("auto", 200), ("plain", 2)] {
+        let since = tokio::time::Instant::now();
+        let registry = on(&Air::new());
+        let (mut here, mut there) = pair(&registry, &format!(",mode={mode},wpm=60")).await;
+        let bytes: Vec<u8> = (0..count).map(|i| (i * 37) as u8).collect();
+        carry(&mut here, &mut there, &bytes).await;
+        carry(&mut there, &mut here, &bytes).await;
+        println!("{mode}: {count} bytes each way in {:.1} s", since.elapsed().as_secs_f64());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn wires_follow_one_another() {
+    let air = Air::new();
+    let registry = on(&air);
+    for round in 0..3_u8 {
+        let (mut here, mut there) = pair(&registry, ",mode=cable").await;
+        carry(&mut here, &mut there, &[round; 50]).await;
+        here.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        there.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_pairs_share_an_air() {
+    let air = Air::new();
+    let registry = on(&air);
+    let (mut a, mut b) = pair(&registry, ",mode=cable,channel=one").await;
+    let (mut c, mut d) = pair(&registry, ",mode=cable,channel=two").await;
+    let (first, second) = (vec![1; 700], vec![2; 700]);
+    tokio::join!(carry(&mut a, &mut b, &first), carry(&mut c, &mut d, &second));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_is_an_error_and_the_next_stream_is_clean() {
+    let registry = on(&Air::new());
+    let (mut here, mut there) = pair(&registry, ",mode=fast").await;
+    here.write_all(&[7; 300]).await.unwrap();
+    // In the midst of the first packet.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    there.abort();
+    drop(there);
+    let mut heard = [0; 1];
+    let error = here.read(&mut heard).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+    drop(here);
+    let (mut here, mut there) = pair(&registry, ",mode=fast").await;
+    carry(&mut here, &mut there, b"new").await;
+    carry(&mut there, &mut here, b"and back").await;
+}
