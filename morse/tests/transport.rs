@@ -40,11 +40,12 @@ async fn conforms() {
 
 #[tokio::test(start_paused = true)]
 async fn every_mode_carries_bytes_both_ways() {
-    for (mode, count) in [("rescue", 20), ("room", 40), ("fast", 200), ("auto", 200), ("plain", 2)] {
+    for (mode, count) in [("rescue", 20), ("room", 40), ("fast", 200), ("auto", 200), ("plain", 2)]
+    {
         let since = tokio::time::Instant::now();
         let registry = on(&Air::new());
         let (mut here, mut there) = pair(&registry, &format!(",mode={mode},wpm=60")).await;
-        let bytes: Vec<u8> = (0..count).map(|i| (i * 37) as u8).collect();
+        let bytes: Vec<u8> = (0..count).map(|i: u8| i.wrapping_mul(37)).collect();
         carry(&mut here, &mut there, &bytes).await;
         carry(&mut there, &mut here, &bytes).await;
         println!("{mode}: {count} bytes each way in {:.1} s", since.elapsed().as_secs_f64());

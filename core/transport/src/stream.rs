@@ -87,7 +87,7 @@ pub struct Line {
     /// Bytes written that still wait in the kernel's queue.
     pub queued: usize,
     /// Whether somebody talks, on a medium on which one may talk at a time and that can be
-    /// listened to: this side, the other one or a stranger.
+    /// listened to: this side, the other one or a stranger. Then `queued` says nothing.
     pub carrier: Option<bool>,
 }
 

@@ -33,7 +33,8 @@ pub(crate) async fn start(station: Station, options: &MorseOptions) -> io::Resul
         let (capture, playback) = match open() {
             Ok(both) => both,
             Err(error) => {
-                let _ = opened.send(Err(io::Error::new(io::ErrorKind::NotFound, error.to_string())));
+                let _ =
+                    opened.send(Err(io::Error::new(io::ErrorKind::NotFound, error.to_string())));
                 return;
             }
         };
@@ -60,10 +61,9 @@ fn carry(
     playback.start().map_err(|error| error.to_string())?;
     while !station.is_over() {
         heard.clear();
-        match capture.read(&mut heard).map_err(|error| error.to_string())? {
-            // What is missing is as good as silence: the link repeats.
-            Captured::Gap { .. } => continue,
-            _ => {}
+        let captured = capture.read(&mut heard).map_err(|error| error.to_string())?;
+        if let Captured::Gap { .. } = captured {
+            continue; // What is missing is as good as silence: the link repeats.
         }
         out.resize(heard.len(), 0.0);
         station.step(&heard, &mut out);

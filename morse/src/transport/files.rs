@@ -77,8 +77,7 @@ impl Source {
         let reader = WavReader::new(file)
             .map_err(|error| failed(path, error, io::ErrorKind::InvalidData))?;
         let rate = reader.format().rate;
-        let resampler =
-            (rate != RATE).then(|| Resampler::new(f64::from(rate), f64::from(RATE)));
+        let resampler = (rate != RATE).then(|| Resampler::new(f64::from(rate), f64::from(RATE)));
         Ok(Self::Wav(Box::new(reader), resampler, path.to_owned()))
     }
 
@@ -133,9 +132,9 @@ impl Sink {
                 let bytes: Vec<u8> = block.iter().flat_map(|sample| sample.to_le_bytes()).collect();
                 file.write_all(&bytes).map_err(|error| failed(path, &error, error.kind()))
             }
-            Self::Wav(writer, path) => writer
-                .write(block)
-                .map_err(|error| failed(path, error, io::ErrorKind::BrokenPipe)),
+            Self::Wav(writer, path) => {
+                writer.write(block).map_err(|error| failed(path, error, io::ErrorKind::BrokenPipe))
+            }
         }
     }
 

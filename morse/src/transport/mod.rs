@@ -120,8 +120,9 @@ ipfi_transport::options! {
         ptt: Option<String> = "",
         /// How long a transmitter needs before the first tone.
         lead: Duration = "100ms",
-        /// The pause between two that talk: at least what the sound devices delay.
-        guard: Duration = "150ms",
+        /// The pause between two that talk, more than the sound devices delay; by default what the
+        /// mode needs.
+        guard: Option<Duration> = "",
         /// Looks for the other side for this long; none: for ever.
         connect: Option<Duration> = "none",
         /// Gives the other side up when an answer is overdue for this long; by default what the
@@ -163,14 +164,13 @@ impl MorseOptions {
         let mode = self.mode.choice().first().parameters(&self.modem().plain);
         let packet = (mode.packet as f64 + mode.overhead) / mode.rate;
         let medium = HalfDuplex {
-            guard: self.guard,
+            guard: self.guard.unwrap_or_else(|| Duration::from_secs_f64(mode.guard)),
             burst: Duration::from_secs_f64((5.0 * packet).max(10.0)),
             preamble: mode.overhead.round() as u16,
         };
         let rate = mode.rate.round().max(1.0) as u32;
         let mut config = LinkConfig::half_duplex(rate, mode.packet as u16, medium);
         config.connect_timeout = self.connect;
-        eprintln!("{mode:?} {config:?}");
         if let Some(dead) = self.dead {
             config.dead_after = dead;
         }

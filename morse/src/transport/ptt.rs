@@ -17,7 +17,9 @@ impl Line {
         match text.split_once(':') {
             Some(("rts", device)) if !device.is_empty() => Ok((Self::Rts, device)),
             Some(("dtr", device)) if !device.is_empty() => Ok((Self::Dtr, device)),
-            _ => Err(format!("ptt takes rts:DEVICE or dtr:DEVICE, as in rts:/dev/ttyUSB0, not `{text}`")),
+            _ => Err(format!(
+                "ptt takes rts:DEVICE or dtr:DEVICE, as in rts:/dev/ttyUSB0, not `{text}`"
+            )),
         }
     }
 }
@@ -53,7 +55,9 @@ impl Keyer {
         self.down = down;
         match &mut self.port {
             Some((Line::Rts, port)) => port.write_request_to_send(down).map_err(io::Error::from),
-            Some((Line::Dtr, port)) => port.write_data_terminal_ready(down).map_err(io::Error::from),
+            Some((Line::Dtr, port)) => {
+                port.write_data_terminal_ready(down).map_err(io::Error::from)
+            }
             None => Ok(()),
         }
     }

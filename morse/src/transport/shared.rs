@@ -60,7 +60,8 @@ pub(crate) async fn join(name: &str) -> io::Result<Place> {
         }
         tokio::task::yield_now().await;
     }
-    let text = format!("the air `{name}` neither takes stations nor goes; remove {}", path.display());
+    let text =
+        format!("the air `{name}` neither takes stations nor goes; remove {}", path.display());
     Err(io::Error::other(text))
 }
 
@@ -75,7 +76,8 @@ fn path(name: &str) -> io::Result<PathBuf> {
         let text = format!("`{name}` names no air: use up to 40 letters, digits, - and _");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    let folder = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
+    let folder =
+        std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
     Ok(folder.unwrap_or_else(std::env::temp_dir).join(format!("ipfi-air-{name}")))
 }
 

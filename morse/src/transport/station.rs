@@ -91,7 +91,9 @@ impl Station {
     /// Turns a packet of this channel into one for the air, and back.
     fn tune(&self, packet: &mut [u8]) {
         let mut random = fastrand::Rng::with_seed(self.channel);
-        packet.iter_mut().for_each(|byte| *byte ^= random.u8(..));
+        for byte in packet {
+            *byte ^= random.u8(..);
+        }
     }
 
     /// Whether this station is on the air: the transmitter is keyed for as long.

@@ -152,9 +152,10 @@ impl Driver {
         let now = shared.now();
         let mut state = shared.lock();
         if let Some(line) = self.inner.line() {
-            state.link.set_queued(now, line.queued);
-            if let Some(busy) = line.carrier {
-                state.link.set_carrier(now, busy);
+            match line.carrier {
+                // What is queued in a modem is on its way as the link expects.
+                Some(busy) => state.link.set_carrier(now, busy),
+                None => state.link.set_queued(now, line.queued),
             }
         }
         if state.link.poll_timeout().is_some_and(|at| at <= now) {
