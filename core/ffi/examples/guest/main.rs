@@ -38,7 +38,7 @@ fn guest(handle: u32) -> Option<&'static mut Guest> {
 }
 
 /// Begins; gives the handle for the others, 0 if that was done before.
-#[unsafe(no_mangle)]
+#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
 pub extern "C" fn ipfi_open() -> u32 {
     // SAFETY: as above.
     let place = unsafe { &mut *GUEST.0.get() };
@@ -50,37 +50,37 @@ pub extern "C" fn ipfi_open() -> u32 {
 }
 
 /// Hands over a byte that arrived.
-#[unsafe(no_mangle)]
+#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
 pub extern "C" fn ipfi_receive(handle: u32, byte: u32) -> i32 {
     guest(handle).map_or(-2, |guest| guest.receive(byte.to_le_bytes()[0]))
 }
 
 /// The bytes ended.
-#[unsafe(no_mangle)]
+#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
 pub extern "C" fn ipfi_receive_end(handle: u32) -> i32 {
     guest(handle).map_or(-2, Guest::receive_end)
 }
 
 /// Gives the next byte to send, or -1.
-#[unsafe(no_mangle)]
+#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
 pub extern "C" fn ipfi_transmit(handle: u32) -> i32 {
     guest(handle).map_or(-2, Guest::transmit)
 }
 
 /// Lets so many microseconds pass.
-#[unsafe(no_mangle)]
+#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
 pub extern "C" fn ipfi_elapse(handle: u32, micros: u32) -> i32 {
     guest(handle).map_or(-2, |guest| guest.elapse(micros))
 }
 
 /// Gives the milliseconds until time has to pass at the latest, or -1.
-#[unsafe(no_mangle)]
+#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
 pub extern "C" fn ipfi_timeout(handle: u32) -> i32 {
     guest(handle).map_or(-2, |guest| guest.timeout())
 }
 
 /// Gives 0 as long as the wire is open, 1 when it ended well, 2 if the peer broke the protocol.
-#[unsafe(no_mangle)]
+#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
 pub extern "C" fn ipfi_is_closed(handle: u32) -> i32 {
     guest(handle).map_or(-2, |guest| guest.closed)
 }

@@ -149,8 +149,10 @@ fn guest(handle: u32) -> Option<&'static mut Guest> {
     unsafe { (*GUEST.0.get()).as_deref_mut().filter(|_| handle == 1) }
 }
 
+// Names for WebAssembly only: elsewhere the library has functions of these names.
+
 /// Begins; gives the handle for the others.
-#[unsafe(no_mangle)]
+#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
 pub extern "C" fn ipfi_open() -> u32 {
     // SAFETY: as above.
     let place = unsafe { &mut *GUEST.0.get() };
@@ -161,7 +163,7 @@ pub extern "C" fn ipfi_open() -> u32 {
 }
 
 /// Hands over a byte that arrived; -1 if that is not possible any more.
-#[unsafe(no_mangle)]
+#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
 pub extern "C" fn ipfi_receive(handle: u32, byte: u32) -> i32 {
     let Some(guest) = guest(handle) else { return -2 };
     let good = guest.engine.receive(NOW, &[byte.to_le_bytes()[0]]).is_ok();
@@ -170,7 +172,7 @@ pub extern "C" fn ipfi_receive(handle: u32, byte: u32) -> i32 {
 }
 
 /// Gives the next byte to send, or -1.
-#[unsafe(no_mangle)]
+#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
 pub extern "C" fn ipfi_transmit(handle: u32) -> i32 {
     let Some(guest) = guest(handle) else { return -2 };
     let mut byte = [0];
@@ -181,7 +183,7 @@ pub extern "C" fn ipfi_transmit(handle: u32) -> i32 {
 }
 
 /// Gives 1 if the wire is over.
-#[unsafe(no_mangle)]
+#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
 pub extern "C" fn ipfi_is_closed(handle: u32) -> i32 {
     guest(handle).map_or(-2, |guest| guest.engine.is_closed().into())
 }
