@@ -40,8 +40,7 @@ async fn conforms() {
 
 #[tokio::test(start_paused = true)]
 async fn every_mode_carries_bytes_both_ways() {
-    for (mode, count) in [("rescue", 20), ("room", 40), ("fast", 200), ("auto", 200), ("plain", 2)]
-    {
+    for (mode, count) in [("rescue", 8), ("room", 40), ("fast", 200), ("auto", 200)] {
         let since = tokio::time::Instant::now();
         let registry = on(&Air::new());
         let (mut here, mut there) = pair(&registry, &format!(",mode={mode},wpm=60")).await;

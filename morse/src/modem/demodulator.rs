@@ -246,7 +246,12 @@ impl Demodulator {
                         self.note(Event::Letters { mode, stream, text });
                     }
                     if let Some(ended) = ended {
-                        self.receptions.swap_remove(index);
+                        let whole = self.receptions.swap_remove(index);
+                        if ended.decoded.is_some() {
+                            // What seemed to begin in the midst of it was a part of it.
+                            self.receptions.retain(|other| other.start < whole.start);
+                            index = 0;
+                        }
                         self.end(mode, *ended);
                     }
                 }

@@ -75,6 +75,8 @@ pub(crate) struct Reception {
     tones: Tones,
     /// How sure the search was of the beginning.
     pub(crate) clarity: f32,
+    /// Where the header begins, counted from the first sample of all.
+    pub(crate) start: f64,
     /// Where the next row begins, counted from the first sample of all; and how much longer a
     /// dot is than it should be.
     next: f64,
@@ -95,6 +97,7 @@ impl Reception {
             shape,
             tones: Tones::new(&shape),
             clarity,
+            start,
             next: start,
             stretch: 0.0,
             row: 0,

@@ -20,6 +20,10 @@ impl Choice {
     }
 }
 
+/// Peak to peak noise added to what is heard, about 80 dB below full scale. In the perfect silence
+/// of a cable between programs the faintest leakage of a tone would look like a tone.
+const HISS: f32 = 3e-4;
+
 /// Sound in, sound out; packets on the [`Desk`].
 #[derive(Debug)]
 pub(crate) struct Station {
@@ -43,6 +47,8 @@ pub(crate) struct Station {
     shows: bool,
     /// Where packets of this channel are changed so that the checks of others fail on them.
     channel: u64,
+    dither: fastrand::Rng,
+    noisy: Vec<f32>,
 }
 
 impl Station {
@@ -63,6 +69,8 @@ impl Station {
             lagging: 0,
             shows: false,
             channel: 0,
+            dither: fastrand::Rng::with_seed(1),
+            noisy: Vec::new(),
         })
     }
 
@@ -115,7 +123,12 @@ impl Station {
     /// Takes what was heard and fills `out` with what is to sound.
     pub(crate) fn step(&mut self, heard: &[f32], out: &mut [f32]) {
         if !self.sounds {
-            self.demodulator.receive(heard);
+            self.noisy.clear();
+            for sample in heard {
+                let noise = self.dither.f32() - 0.5;
+                self.noisy.push(sample + HISS * noise);
+            }
+            self.demodulator.receive(&self.noisy);
         }
         while let Some(event) = self.demodulator.poll_event() {
             self.hear(event);
