@@ -7,6 +7,7 @@
 //! cargo build -p ipfi-ffi --example guest --no-default-features --profile guest --target wasm32-unknown-unknown
 //! ```
 #![no_std]
+#![allow(clippy::must_use_candidate, reason = "the host calls them")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "the enums of the engine are open")]
 #![expect(unsafe_code, reason = "exported names")]
 

@@ -4,6 +4,7 @@
 //! `pass(text) -> text` adds this language to the text, hands it to the host's `pass`, and answers what that
 //! answered. Nothing but integers passes the border, one byte at a time.
 #![no_std]
+#![allow(clippy::must_use_candidate, reason = "the host calls them")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "the enums of the engine are open")]
 #![expect(unsafe_code, reason = "exported names")]
 
