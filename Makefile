@@ -9,7 +9,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) $(SOUND_PACKAGES) binaryen libc6-dbg nodejs pr
 
 CARGO_DENY = target/tools/bin/cargo-deny
 
-.PHONY: demo test bench bench-links audit packages format lint unit sound docs deny wasm
+.PHONY: demo test bench bench-links bench-peers audit packages format lint unit sound docs deny wasm
 
 demo:
 	@tests/tools/install $(BUILD_PACKAGES)
@@ -71,3 +71,8 @@ bench-links:
 	cargo build --locked --release -p ipfi-bridge
 	tests/benches-links/gensio.py target/release/ipfi-bridge
 	tests/benches-links/tcp.py target/release/ipfi-bridge
+
+# Procedure calls beside plain sockets, tonic, tarpc, capnp-rpc and the older ipfi.
+bench-peers:
+	@tests/tools/install $(BUILD_PACKAGES) capnproto
+	cargo run --release --manifest-path tests/benches-peers/Cargo.toml -- 3
