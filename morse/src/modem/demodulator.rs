@@ -249,7 +249,8 @@ impl Demodulator {
                         let whole = self.receptions.swap_remove(index);
                         if ended.decoded.is_some() {
                             // What seemed to begin in the midst of it was a part of it.
-                            self.receptions.retain(|other| other.start < whole.start);
+                            let inside = whole.start..whole.next;
+                            self.receptions.retain(|other| !inside.contains(&other.start));
                             index = 0;
                         }
                         self.end(mode, *ended);

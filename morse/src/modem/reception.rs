@@ -79,7 +79,7 @@ pub(crate) struct Reception {
     pub(crate) start: f64,
     /// Where the next row begins, counted from the first sample of all; and how much longer a
     /// dot is than it should be.
-    next: f64,
+    pub(crate) next: f64,
     stretch: f64,
     row: usize,
     levels: Levels,

@@ -43,10 +43,12 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipfi_arq::{Config as LinkConfig, HalfDuplex, random_id};
 use ipfi_transport::{BoxFuture, BoxStream, Listener, OptionValue, Properties, Transport};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::channel;
 use crate::modem::{self, Mode, Plain};
@@ -197,12 +199,16 @@ impl Morse {
         Self { air: Some(air) }
     }
 
-    async fn open(&self, options: MorseOptions) -> io::Result<BoxStream> {
+    async fn open(
+        &self,
+        options: MorseOptions,
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> io::Result<BoxStream> {
         let choice = options.mode.choice();
         let desk = Desk::new(choice.first());
         let config = options.modem();
         let station = Station::new(&config, choice, desk.clone()).map_err(invalid)?;
-        let station = station.show(options.show).channel(&options.channel);
+        let station = station.show(options.show).channel(&options.channel).holding(turn);
         let via = self.sound(station, &options).await?;
         let link = ipfi_arq::connect(Box::new(desk.packets(via)), options.link(), random_id());
         Ok(Box::new(MorseStream::new(link.await?, desk)))
@@ -283,11 +289,12 @@ impl Transport for Morse {
     }
 
     async fn dial(&self, _: &str, options: MorseOptions) -> io::Result<BoxStream> {
-        self.open(options).await
+        self.open(options, None).await
     }
 
     async fn listen(&self, _: &str, options: MorseOptions) -> io::Result<Box<dyn Listener>> {
-        Ok(Box::new(MorseListener { morse: self.clone(), options, opening: None }))
+        let turns = Arc::new(Semaphore::new(1));
+        Ok(Box::new(MorseListener { morse: self.clone(), options, turns, opening: None }))
     }
 }
 
@@ -297,6 +304,7 @@ type Opening = Pin<Box<dyn Future<Output = io::Result<BoxStream>> + Send>>;
 struct MorseListener {
     morse: Morse,
     options: MorseOptions,
+    turns: Arc<Semaphore>,
     opening: Option<Opening>,
 }
 
@@ -306,7 +314,12 @@ impl Listener for MorseListener {
             let (morse, options) = (&self.morse, &self.options);
             let opening = self.opening.get_or_insert_with(|| {
                 let (morse, options) = (morse.clone(), options.clone());
-                Box::pin(async move { morse.open(options).await })
+                let turns = self.turns.clone();
+                Box::pin(async move {
+                    // Two stations of one listener would talk to the same peer.
+                    let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
+                    morse.open(options, Some(turn)).await
+                })
             });
             let stream = opening.await;
             self.opening = None;

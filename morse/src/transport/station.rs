@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::desk::Desk;
 use crate::modem::{Config, ConfigError, Demodulator, Event, Ladder, Mode, Modulator, Note};
 
@@ -49,6 +51,8 @@ pub(crate) struct Station {
     channel: u64,
     dither: fastrand::Rng,
     noisy: Vec<f32>,
+    /// A listener's only turn, given back when the station is off the air.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Station {
@@ -71,6 +75,7 @@ impl Station {
             channel: 0,
             dither: fastrand::Rng::with_seed(1),
             noisy: Vec::new(),
+            _turn: None,
         })
     }
 
@@ -85,6 +90,12 @@ impl Station {
     /// Writes letters to the standard error as they sound.
     pub(crate) fn show(mut self, shows: bool) -> Self {
         self.shows = shows;
+        self
+    }
+
+    /// Keeps a listener's turn for as long as it lives.
+    pub(crate) fn holding(mut self, turn: Option<OwnedSemaphorePermit>) -> Self {
+        self._turn = turn;
         self
     }
 
