@@ -52,7 +52,8 @@ pub(crate) struct Station {
     dither: fastrand::Rng,
     noisy: Vec<f32>,
     /// A listener's only turn, given back when the station is off the air.
-    _turn: Option<OwnedSemaphorePermit>,
+    #[expect(dead_code, reason = "it is held")]
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Station {
@@ -75,7 +76,7 @@ impl Station {
             channel: 0,
             dither: fastrand::Rng::with_seed(1),
             noisy: Vec::new(),
-            _turn: None,
+            turn: None,
         })
     }
 
@@ -95,7 +96,7 @@ impl Station {
 
     /// Keeps a listener's turn for as long as it lives.
     pub(crate) fn holding(mut self, turn: Option<OwnedSemaphorePermit>) -> Self {
-        self._turn = turn;
+        self.turn = turn;
         self
     }
 
