@@ -52,7 +52,6 @@ pub(crate) struct Station {
     dither: fastrand::Rng,
     noisy: Vec<f32>,
     /// A listener's only turn, given back when the station is off the air.
-    #[expect(dead_code, reason = "it is held")]
     turn: Option<OwnedSemaphorePermit>,
 }
 
