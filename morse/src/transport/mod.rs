@@ -1,6 +1,6 @@
 //! The transport `morse:`: a reliable stream of bytes by sound (feature `transport`).
 //!
-//! A [modem](crate::modem) makes Morse of packets, the half-duplex profile of [`ipfi_arq`] repeats
+//! A [modem] makes Morse of packets, the half-duplex profile of [`ipfi_arq`] repeats
 //! those that are lost and passes the turn from side to side. Both sides hear everybody: one of two
 //! stations may dial and the other listen, or both dial.
 //!
