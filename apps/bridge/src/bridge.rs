@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use ipfi_app::Stop;
 use ipfi_transport::{Address, BoxStream, Listener, OpenError, Properties, Registry};
 
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
     relay::Manner,
     session,
     settings::{OnLoss, Settings},
-    signals::Stop,
     stats::Stats,
 };
 

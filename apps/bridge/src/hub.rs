@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use ipfi_app::Stop;
 use ipfi_transport::{BoxStream, Listener};
 use tokio::{sync::Notify, task::JoinSet};
 
@@ -18,7 +19,6 @@ use crate::{
     queue::{Refused, Sender, queue},
     session::{accept, name},
     settings::{OnBusy, WhileDown},
-    signals::Stop,
     stats::add,
 };
 

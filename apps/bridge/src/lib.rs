@@ -11,7 +11,6 @@
 //! }
 //! ```
 
-mod backoff;
 mod bridge;
 mod cli;
 mod config;
@@ -27,7 +26,6 @@ mod relay;
 mod run;
 mod session;
 mod settings;
-mod signals;
 #[cfg(target_os = "linux")]
 mod splice;
 mod stats;

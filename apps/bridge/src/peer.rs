@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use ipfi_app::Stop;
 use ipfi_transport::{BoxStream, reason};
 use tokio::sync::Notify;
 
@@ -18,7 +19,6 @@ use crate::{
     log,
     port::{Shared, until_silent},
     queue::{Receiver, Sender},
-    signals::Stop,
     stats::{Counted, add},
 };
 

@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
+use ipfi_app::{Backoff, DRAIN, Stop};
 use ipfi_transport::{BoxStream, ByteStream, reason};
 use tokio::{
     io::AsyncWrite,
@@ -19,7 +20,6 @@ use tokio::{
 };
 
 use crate::{
-    backoff::Backoff,
     bridge::{Bridge, Facing},
     exit::BridgeError,
     log,
@@ -27,7 +27,6 @@ use crate::{
     relay::{LOOK, poll_read},
     session::dial,
     settings::WhileDown,
-    signals::{DRAIN, Stop},
     stats::{Counted, add},
 };
 

@@ -16,12 +16,10 @@ use tokio::{
 };
 
 #[cfg(target_os = "linux")]
+use ipfi_app::{DRAIN, Stop};
+
 use crate::splice::Splice;
-use crate::{
-    queue::CHUNK,
-    signals::{DRAIN, Stop},
-    stats::add,
-};
+use crate::{queue::CHUNK, stats::add};
 
 /// How often streams are asked how they fare.
 pub(crate) const LOOK: Duration = Duration::from_secs(1);

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ipfi_app::Stop;
 use ipfi_transport::Registry;
 use tokio::task::JoinSet;
 
@@ -11,7 +12,6 @@ use crate::{
     cli::{Cli, Command, StatsForm},
     config::{Config, Entry},
     describe, log, meter,
-    signals::{self, Stop},
     stats::Stats,
     systemd,
 };
@@ -92,9 +92,11 @@ async fn bridges(cli: &Cli, registry: &Registry) -> anyhow::Result<()> {
         }
         result
     };
+    let say_stopping =
+        || log::say("stopping when what is under way has arrived; once more to stop at once");
     let result = tokio::select! {
         result = work => result,
-        result = signals::run(stop_sender, on_usr1) => result.map_err(Into::into),
+        result = ipfi_app::handle_signals(stop_sender, say_stopping, on_usr1) => result.map_err(Into::into),
         () = systemd::watchdog() => Ok(()),
         () = meter::run(stats.clone()) => Ok(()),
     };

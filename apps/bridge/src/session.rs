@@ -2,17 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ipfi_app::{Backoff, Stop};
 use ipfi_transport::{BoxStream, Listener, reason};
 use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
 
 use crate::{
-    backoff::Backoff,
     bridge::{Bridge, Facing, why},
     exit::BridgeError,
     log,
     relay::{End, Verdict, relay},
     settings::OnLoss,
-    signals::Stop,
     stats::{Counted, add},
 };
 

@@ -12,7 +12,6 @@
 //! ```
 #![allow(clippy::wildcard_enum_match_arm, reason = "the enums of the engine and of JSON are open")]
 
-mod backoff;
 mod bench;
 mod cache;
 mod call;
@@ -27,7 +26,6 @@ mod list;
 mod log;
 mod ping;
 mod serve;
-mod signals;
 mod signature;
 
 pub use exit::Exit;
@@ -68,6 +66,10 @@ pub fn main(registry: &Registry) -> ExitCode {
     }
 }
 
+fn say_stopping() {
+    log::say("stopping when what runs is done; once more to stop at once");
+}
+
 async fn run(cli: &Cli, registry: &Registry) -> Result<(), Error> {
     match &cli.command {
         Command::List(args) => list::run(args, registry).await,
@@ -75,18 +77,18 @@ async fn run(cli: &Cli, registry: &Registry) -> Result<(), Error> {
         Command::Ping(args) => ping::run(args, registry).await,
         Command::Bench(args) => bench::run(args, registry).await,
         Command::Serve(args) => {
-            let (sender, stop) = signals::Stop::channel();
+            let (sender, stop) = ipfi_app::Stop::channel();
             tokio::select! {
                 result = serve::run(args, registry, stop) => result,
-                result = signals::run(sender, || ()) => Ok(result?),
+                result = ipfi_app::handle_signals(sender, say_stopping, || ()) => Ok(result?),
             }
         }
         Command::Gateway(args) => {
-            let (sender, stop) = signals::Stop::channel();
+            let (sender, stop) = ipfi_app::Stop::channel();
             let shared = gateway::Shared::new(args);
             tokio::select! {
                 result = gateway::run(args, registry, shared.clone(), stop) => result,
-                result = signals::run(sender, || shared.print_stats()) => Ok(result?),
+                result = ipfi_app::handle_signals(sender, say_stopping, || shared.print_stats()) => Ok(result?),
             }
         }
         Command::Completions { shell } => {

@@ -30,15 +30,14 @@ use self::{
     peer::{Key, Peer, TARGET},
     stats::Now,
 };
+use ipfi_app::{Backoff, Stop};
+
 use crate::{
-    backoff::Backoff,
     connect::check,
     exit::Error,
     io::{Clock, Engine, Io},
     link::CODEC,
-    log,
-    signals::Stop,
-    time,
+    log, time,
 };
 
 /// Between two tries to accept when the system has no resources.

@@ -12,7 +12,9 @@ use ipfi_transport::{Address, Registry};
 use tokio::sync::mpsc;
 
 use self::{command::Runner, line::Line};
-use crate::{backoff::Backoff, connect::check, exit::Error, log, signals::Stop, time};
+use ipfi_app::{Backoff, Stop};
+
+use crate::{connect::check, exit::Error, log, time};
 
 /// The arguments of `ipfi serve`.
 #[derive(Debug, Args)]

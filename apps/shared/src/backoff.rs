@@ -13,23 +13,33 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// Waits that double from 100 ms to 5 s, each up to a quarter shorter by chance, so that many
 /// programs that lost the same peer do not come back in step.
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     next: Duration,
     state: u64,
 }
 
 impl Backoff {
-    pub(crate) fn new() -> Self {
+    /// Begins with the shortest wait.
+    #[must_use]
+    pub fn new() -> Self {
         Self { next: FIRST, state: RandomState::new().build_hasher().finish() }
     }
 
-    pub(crate) fn next(&mut self) -> Duration {
+    /// How long to wait now.
+    #[expect(clippy::should_implement_trait, reason = "waits are taken one at a time")]
+    pub fn next(&mut self) -> Duration {
         let wait = self.next;
         self.next = (wait * 2).min(LONGEST);
         // Knuth's MMIX generator: the upper bits are good enough to spread programs.
         self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let part = u32::try_from(self.state >> 54).unwrap_or(0); // 0 to 1023
         wait.saturating_sub(wait / 4 * part / 1024)
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

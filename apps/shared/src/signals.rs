@@ -4,37 +4,50 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::{Exit, log};
+/// The exit code of a program that was stopped at once: 128 and the number of SIGINT.
+const STOPPED: i32 = 130;
 
 /// How long draining may take after the program was asked to stop.
-pub(crate) const DRAIN: Duration = Duration::from_secs(5);
+pub const DRAIN: Duration = Duration::from_secs(5);
 
 /// Becomes true when the program is asked to stop.
 #[derive(Clone, Debug)]
-pub(crate) struct Stop(watch::Receiver<bool>);
+pub struct Stop(watch::Receiver<bool>);
 
 impl Stop {
     /// Something that can be asked to stop, and what it waits on.
-    pub(crate) fn channel() -> (watch::Sender<bool>, Self) {
+    #[must_use]
+    pub fn channel() -> (watch::Sender<bool>, Self) {
         let (sender, receiver) = watch::channel(false);
         (sender, Self(receiver))
     }
 
     /// Waits until it is time to stop. Cancel safe.
-    pub(crate) async fn requested(&mut self) {
+    pub async fn requested(&mut self) {
         let _ = self.0.wait_for(|stop| *stop).await; // The sender lives as long as the program.
     }
 
     /// Waits until it is time to stop and what was under way had its chance.
-    pub(crate) async fn and_drained(&mut self) {
+    pub async fn and_drained(&mut self) {
         self.requested().await;
         tokio::time::sleep(DRAIN).await;
     }
+
+    /// Whether it is time to stop.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow()
+    }
 }
 
-/// Acts on signals until the program ends.
+/// Acts on signals until the program ends: the first interrupt or SIGTERM asks it to stop and calls
+/// `say_stopping`, a second one ends it with code 130; SIGUSR1 prints statistics.
 #[cfg(unix)]
-pub(crate) async fn run(stop: watch::Sender<bool>, print_stats: impl Fn()) -> std::io::Result<()> {
+pub async fn run(
+    stop: watch::Sender<bool>,
+    say_stopping: impl Fn(),
+    print_stats: impl Fn(),
+) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -49,20 +62,24 @@ pub(crate) async fn run(stop: watch::Sender<bool>, print_stats: impl Fn()) -> st
             }
         }
         if stop.send_replace(true) {
-            std::process::exit(Exit::Interrupted.code().into());
+            std::process::exit(STOPPED);
         }
-        log::say("stopping when what is under way has arrived; once more to stop at once");
+        say_stopping();
     }
 }
 
 /// Acts on signals until the program ends.
 #[cfg(not(unix))]
-pub(crate) async fn run(stop: watch::Sender<bool>, _: impl Fn()) -> std::io::Result<()> {
+pub async fn run(
+    stop: watch::Sender<bool>,
+    say_stopping: impl Fn(),
+    _: impl Fn(),
+) -> std::io::Result<()> {
     loop {
         tokio::signal::ctrl_c().await?;
         if stop.send_replace(true) {
-            std::process::exit(Exit::Interrupted.code().into());
+            std::process::exit(STOPPED);
         }
-        log::say("stopping when what is under way has arrived; once more to stop at once");
+        say_stopping();
     }
 }
