@@ -57,6 +57,8 @@ mod interface;
 #[cfg(all(feature = "tokio", feature = "blocking", feature = "bincode", feature = "macros"))]
 pub mod manual;
 #[cfg(feature = "std")]
+mod memory;
+#[cfg(feature = "std")]
 mod options;
 #[cfg(feature = "std")]
 mod parts;

@@ -190,6 +190,7 @@ impl WireOptions {
         interface: Arc<Interface>,
         runtime: impl FnOnce(&Arc<Shared>) -> Box<dyn Runtime>,
     ) -> Arc<Shared> {
+        crate::memory::keep_what_is_freed();
         let codec = self.config.codec;
         let engine = Connection::new(self.config, now);
         let shared = Shared::new(engine, codec, interface, self.about);
