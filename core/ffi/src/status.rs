@@ -40,7 +40,7 @@ pub(crate) fn of_call(error: CallError) -> i32 {
         CallError::GoingAway => IPFI_GOING_AWAY,
         CallError::ServeOnly => IPFI_NOT_ALLOWED,
         CallError::TooLarge { .. } => IPFI_TOO_LARGE,
-        CallError::Finished | CallError::Released => IPFI_OVER,
+        CallError::Finished | CallError::Released | CallError::HandleGone => IPFI_OVER,
         _ => IPFI_FAULT,
     }
 }
@@ -48,7 +48,7 @@ pub(crate) fn of_call(error: CallError) -> i32 {
 pub(crate) fn of_send(error: SendError) -> i32 {
     match error {
         SendError::Blocked => IPFI_BLOCKED,
-        SendError::Finished => IPFI_OVER,
+        SendError::Finished | SendError::HandleGone => IPFI_OVER,
         SendError::TooLarge { .. } => IPFI_TOO_LARGE,
         _ => IPFI_FAULT,
     }

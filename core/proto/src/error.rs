@@ -327,6 +327,8 @@ impl fmt::Display for Cause {
 
 impl core::error::Error for Cause {}
 
+const GONE: &str = "a stream or callback in the message is over or was given away before: announce it with `carry`";
+
 /// Why a call cannot be opened or continued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -346,6 +348,8 @@ pub enum CallError {
     Finished,
     /// The callback that was to be called was released.
     Released,
+    /// A stream or callback among the handles is over, or is with the peer already.
+    HandleGone,
 }
 
 impl fmt::Display for CallError {
@@ -357,6 +361,7 @@ impl fmt::Display for CallError {
             Self::TooLarge { max } => write!(f, "longer than the {max} bytes that the peer takes"),
             Self::Finished => f.write_str("the call is over"),
             Self::Released => f.write_str("the callback was released"),
+            Self::HandleGone => f.write_str(GONE),
         }
     }
 }
@@ -376,6 +381,8 @@ pub enum SendError {
         /// The longest item that the peer takes, in bytes.
         max: usize,
     },
+    /// A stream or callback among the handles is over, or is with the peer already.
+    HandleGone,
 }
 
 impl fmt::Display for SendError {
@@ -384,6 +391,7 @@ impl fmt::Display for SendError {
             Self::Blocked => f.write_str("no credit left: wait until the stream is writable"),
             Self::Finished => f.write_str("the stream is over"),
             Self::TooLarge { max } => write!(f, "longer than the {max} bytes that the peer takes"),
+            Self::HandleGone => f.write_str(GONE),
         }
     }
 }

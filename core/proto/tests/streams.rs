@@ -10,8 +10,8 @@ mod common;
 
 use common::{Pair, events};
 use ipfi_proto::{
-    CallOptions, Called, Code, Config, Direction, Event, Failure, Handle, HandleError, IncomingId,
-    Limits, Priority, Read, Received, SendError, Started, StreamId, Target,
+    CallError, CallOptions, Called, Code, Config, Direction, Event, Failure, Handle, HandleError,
+    IncomingId, Limits, Priority, Read, Received, SendError, Started, StreamId, Target,
 };
 
 /// A call with handles; gives the callee's view of it.
@@ -403,4 +403,72 @@ fn batches_of_items_stop_at_the_credit_and_go_on() {
     assert_eq!(pair.a.send_items(sender, &[1, 7, 5, 1]), Ok(2));
     pair.a.finish(sender);
     assert_eq!(pair.a.send_items(sender, &batch), Err(SendError::Finished));
+}
+
+/// A stream that ended before it was in a message has no number any more, and one that the peer knows has
+/// one that is in use: neither may go out.
+#[test]
+fn what_is_over_or_away_is_not_given_away() {
+    let mut pair = Pair::ready(Config::default(), Config::default());
+    let target = pair.a.bind("f", 0);
+    let over = |pair: &mut Pair, how: usize| {
+        let direction = if how == 2 { Direction::Incoming } else { Direction::Outgoing };
+        let stream = pair.a.open_stream(direction).unwrap();
+        match how {
+            0 => pair.a.finish(stream),
+            1 => pair.a.reset(stream, Code::DROPPED, ""),
+            _ => pair.a.stop(stream, Code::DROPPED),
+        }
+        Handle::Stream(stream)
+    };
+    let plain = CallOptions::default();
+    let mut gone: Vec<Handle> = (0..3).map(|how| over(&mut pair, how)).collect();
+    let callback = pair.a.export_callback().unwrap();
+    pair.a.discard_callback(callback);
+    gone.push(Handle::Callback(callback));
+    let (known, _) = stream(&mut pair);
+    gone.push(Handle::Stream(known));
+    for handle in gone {
+        // The good one beside it goes with it.
+        let good = pair.a.open_stream(Direction::Outgoing).unwrap();
+        let handles = [Handle::Stream(good), handle];
+        let called = pair.a.open_call(pair.now, &target, b""[..].into(), &handles, plain);
+        assert_eq!(called, Err(CallError::HandleGone), "{handle:?}");
+        assert_eq!(pair.a.send_item(good, b""), Err(SendError::Finished));
+        let more = CallOptions { more: true, ..plain };
+        let call = pair.a.open_call(pair.now, &target, b""[..].into(), &[], more).unwrap();
+        let sent = pair.a.send_arguments(call, b"x", &[handle], true);
+        assert_eq!(sent, Err(CallError::HandleGone), "{handle:?}");
+        pair.a.cancel(call, Code::CANCELLED);
+        let (sender, _) = stream(&mut pair);
+        let sent = pair.a.send_item_with(sender, vec![1], &[handle]).map_err(|(error, _)| error);
+        assert_eq!(sent, Err(SendError::HandleGone), "{handle:?}");
+    }
+    let twice = [Handle::Stream(pair.a.open_stream(Direction::Outgoing).unwrap()); 2];
+    let called = pair.a.open_call(pair.now, &target, b""[..].into(), &twice, plain);
+    assert_eq!(called, Err(CallError::HandleGone));
+    // In an answer, too; the caller is told.
+    let target = pair.b.bind("g", 0);
+    pair.b.open_call(pair.now, &target, b""[..].into(), &[], plain).unwrap();
+    pair.drive();
+    let call = events(&mut pair.a).into_iter().find_map(|event| match event {
+        Event::Call { call, .. } => Some(call),
+        _ => None,
+    });
+    let gone = over(&mut pair, 0);
+    let answered = pair.a.answer(pair.now, call.unwrap(), b""[..].into(), &[gone]);
+    assert_eq!(answered, Err(CallError::HandleGone));
+    pair.drive();
+    let failed = events(&mut pair.b).into_iter().any(
+        |event| matches!(event, Event::Failed { failure, .. } if failure.code == Code::BAD_RESULT),
+    );
+    assert!(failed);
+    // One that is announced may end before it goes.
+    let stream = pair.a.open_stream(Direction::Outgoing).unwrap();
+    pair.a.carry(&[Handle::Stream(stream)]);
+    pair.a.finish(stream);
+    let target = pair.a.bind("h", 0);
+    let (_, handles) = give(&mut pair, &target, &[Handle::Stream(stream)]);
+    let Received::Receiver(receiver) = handles[0] else { panic!() };
+    assert_eq!(drain(&mut pair.b, receiver), (vec![], Some(Code::OK)));
 }

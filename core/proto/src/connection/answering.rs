@@ -20,7 +20,8 @@ impl Connection {
     /// # Errors
     ///
     /// [`CallError::Finished`] or [`CallError::Closed`]: nobody waits for the answer any more.
-    /// [`CallError::TooLarge`]: the caller was told so, and the call is over.
+    /// [`CallError::TooLarge`]: the caller was told so, and the call is over. The same holds for
+    /// [`CallError::HandleGone`], with [`Code::BAD_RESULT`].
     pub fn answer(
         &mut self,
         now: Instant,
@@ -60,6 +61,11 @@ impl Connection {
             self.busy -= 1;
             self.free(charged);
             return Ok(());
+        }
+        if !self.can_give(handles) {
+            self.discard(handles);
+            self.end_call(key, &Failure::new(Code::BAD_RESULT, Started::Yes));
+            return Err(CallError::HandleGone);
         }
         // The arguments are not needed any more, so their room may go to the answer.
         self.release_arguments(IncomingId(key));

@@ -125,7 +125,7 @@ impl Connection {
         handles: &[Handle],
         options: CallOptions,
     ) -> Result<CallId, CallError> {
-        if let Err(error) = self.may_call(target, payload.len()) {
+        if let Err(error) = self.may_call(target, payload.len(), handles) {
             self.discard(handles);
             return Err(error);
         }
@@ -162,7 +162,7 @@ impl Connection {
         Ok(CallId(key))
     }
 
-    fn may_call(&self, target: &Target, len: usize) -> Result<(), CallError> {
+    fn may_call(&self, target: &Target, len: usize, handles: &[Handle]) -> Result<(), CallError> {
         match self.state {
             State::Closed(_) => return Err(CallError::Closed),
             State::Open if !self.clock.peer_leaves => {}
@@ -182,7 +182,7 @@ impl Connection {
         if self.peer_codec.is_some() && len > self.peer.max_message {
             return Err(CallError::TooLarge { max: self.peer.max_message });
         }
-        Ok(())
+        if self.can_give(handles) { Ok(()) } else { Err(CallError::HandleGone) }
     }
 
     #[inline]
@@ -244,6 +244,10 @@ impl Connection {
     ) -> Result<(), CallError> {
         let max = self.peer.max_message;
         let hello = self.peer_codec.is_some();
+        if !self.can_give(handles) {
+            self.discard(handles);
+            return Err(CallError::HandleGone);
+        }
         let out = match self.calls.get_mut(call.0) {
             Some(OutCall { over: false, out: Some(out), .. }) if !out.complete => out,
             _ => {

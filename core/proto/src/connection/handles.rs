@@ -178,6 +178,25 @@ impl Connection {
         }
     }
 
+    /// Says whether all handles can go in a message, each once: those that ended, and streams that
+    /// the peer knows, have no number that would mean them there.
+    pub(super) fn can_give(&self, handles: &[Handle]) -> bool {
+        handles.iter().enumerate().all(|(place, handle)| {
+            let exists = match handle {
+                Handle::Stream(id) => {
+                    let stream = self.streams.get(id.0);
+                    stream.is_some_and(|stream| stream.announce != Announce::Announced)
+                }
+                Handle::Callback(id) => {
+                    self.exports.get(id.0.index as usize).is_some_and(|export| {
+                        export.generation == id.0.generation && export.state != ExportState::Free
+                    })
+                }
+            };
+            exists && !handles.iter().take(place).any(|before| before == handle)
+        })
+    }
+
     /// Takes back handles that were not handed over with any message, and will not be.
     pub fn discard(&mut self, handles: &[Handle]) {
         for handle in handles {

@@ -159,6 +159,10 @@ impl Connection {
             self.discard(handles);
             return Err((SendError::TooLarge { max }, item));
         }
+        if !self.can_give(handles) {
+            self.discard(handles);
+            return Err((SendError::HandleGone, item));
+        }
         self.send_single(stream, item, handles);
         Ok(())
     }
