@@ -2,12 +2,16 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use ipfi::{Bytes, Callback, Code, Interface, Server, Wire, channel};
 use ipfi_transport::{Address, BoxStream, Registry};
 use links_test::interface;
-use tokio::process::{Child, Command};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
 
 /// How long a bridge may take to get ready.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -55,21 +59,6 @@ async fn serve(registry: &Registry, link: &Link) {
     }
 }
 
-/// Opens it once it is there.
-async fn reach(registry: &Registry, link: &Link) -> BoxStream {
-    let there = async {
-        loop {
-            match registry.dial(&address(&link.reach)).await {
-                Ok(stream) => return stream,
-                // A bridge that is just starting.
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    let dialled = tokio::time::timeout(PATIENCE, there).await;
-    dialled.unwrap_or_else(|_| panic!("nobody at {}", link.reach))
-}
-
 async fn converse(stream: BoxStream, what: &str) {
     let wire = Wire::spawn(stream, Interface::new());
     for n in 0..20 {
@@ -107,13 +96,22 @@ async fn over_every_link() {
     for kind in ["memory", "tcp", "unix", "pty", "exec"] {
         let link = link(kind, dir.path(), kind);
         serve(&registry, &link).await;
-        converse(reach(&registry, &link).await, kind).await;
+        converse(registry.dial(&address(&link.reach)).await.unwrap(), kind).await;
     }
 }
 
-fn bridge(a: &str, b: &str) -> Child {
+/// Starts one that says that it has its first end.
+async fn bridge(a: &str, b: &str) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_links-bridge"));
-    command.args([a, b]).kill_on_drop(true).spawn().unwrap()
+    command.args([a, b]).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut bridge = command.spawn().unwrap();
+    let mut lines = BufReader::new(bridge.stderr.take().unwrap()).lines();
+    let ready = async {
+        while !lines.next_line().await.unwrap().expect("a bridge that runs").ends_with(a) {}
+    };
+    timeout(PATIENCE, ready).await.unwrap_or_else(|_| panic!("no bridge from {a}"));
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    bridge
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,8 +124,8 @@ async fn through_the_bridge_between_any_two() {
             let near = link(near, dir.path(), &format!("near-{near}-{far}"));
             let far = link(far, dir.path(), &format!("far-{what}").replace(' ', "-"));
             serve(&registry, &far).await;
-            let bridge = bridge(&near.serve, &far.reach);
-            converse(reach(&registry, &near).await, &what).await;
+            let bridge = bridge(&near.serve, &far.reach).await;
+            converse(registry.dial(&address(&near.reach)).await.unwrap(), &what).await;
             drop(bridge);
         }
     }

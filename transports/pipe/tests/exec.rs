@@ -6,10 +6,18 @@ use std::{fs, io, path::Path, time::Duration};
 
 use ipfi_pipe::Exec;
 use ipfi_transport::{Address, BoxStream, ByteStream, Direction, Registry};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    task::spawn_blocking,
     time::timeout,
 };
+
+/// How long a process may take to end.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn registry() -> Registry {
     Registry::new().with(Exec::new())
@@ -46,15 +54,26 @@ fn state(pid: u32) -> Option<char> {
     stat.rsplit(") ").next()?.chars().next()
 }
 
+/// Waits until a process has ended.
+async fn ended(pid: u32) {
+    let id = Pid::from_raw(pid.cast_signed()).unwrap();
+    let Ok(process) = pidfd_open(id, PidfdFlags::empty()) else { return };
+    let wait = move || {
+        let patience = PATIENCE.try_into().unwrap();
+        poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).unwrap()
+    };
+    assert_eq!(spawn_blocking(wait).await.unwrap(), 1, "{pid} goes on");
+}
+
+/// Waits until nothing of a process is left, which whoever started it must have waited for.
 async fn gone(pid: u32) {
+    ended(pid).await;
     let gone = async {
         while state(pid).is_some() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::task::yield_now().await;
         }
     };
-    timeout(Duration::from_secs(20), gone)
-        .await
-        .unwrap_or_else(|_| panic!("{pid} is still there: {:?}", state(pid)));
+    timeout(PATIENCE, gone).await.unwrap_or_else(|_| panic!("{pid} is left: {:?}", state(pid)));
 }
 
 #[tokio::test]
@@ -165,17 +184,7 @@ async fn one_that_does_not_listen_is_killed_with_what_it_started() {
     let (leader, grandchild) = (pid(&stream), line.trim().parse().unwrap());
     drop(stream);
     gone(leader).await;
-    gone_or_zombie(grandchild).await;
-}
-
-/// Our grandchildren are not ours to wait for.
-async fn gone_or_zombie(pid: u32) {
-    let gone = async {
-        while !matches!(state(pid), None | Some('Z')) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    timeout(Duration::from_secs(20), gone).await.unwrap();
+    ended(grandchild).await;
 }
 
 #[tokio::test]
@@ -186,7 +195,7 @@ async fn what_the_program_leaves_behind_goes_too() {
     BufReader::new(&mut stream).read_line(&mut line).await.unwrap();
     gone(pid(&stream)).await;
     drop(stream);
-    gone_or_zombie(line.trim().parse().unwrap()).await;
+    ended(line.trim().parse().unwrap()).await;
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ fn address(text: &str) -> Address {
 /// Waits until `done`, by looking again whenever other tasks have had their turn.
 async fn until(done: impl Fn() -> bool) {
     while !done() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
 }
 
