@@ -448,7 +448,8 @@ class Connection:
             check(not call.complete, "arguments go on after their end")
             call.part.payload, call.part.handles = call.part.payload + r.read(), call.part.handles + handles
             size, call.part.begun = len(call.part.payload), True
-            if max(size, total) > self.limits.max_message:
+            longer = not call.mine and bool(flags & MORE)  # than this (5.6)
+            if max(size + longer, total) > self.limits.max_message:
                 self.last(call, Code.TOO_LARGE, "too large for this side", started=False)
             elif size > self.limits.message_window:
                 raise Error(Code.OVERDRAWN, "more than the window of a message")

@@ -193,6 +193,26 @@ pub enum Read {
     },
 }
 
+/// What there is of arguments that are [taken as they come](crate::Connection::take_arguments).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Arguments {
+    /// The next bytes.
+    Part(Vec<u8>),
+    /// Nothing yet: wait for [`Event::Arguments`].
+    Pending,
+    /// They were complete.
+    End {
+        /// The streams and callbacks in them.
+        handles: Vec<Received>,
+    },
+    /// No more will come: the caller gave up, there is no room, or the call or the wire is over.
+    Over {
+        /// Why.
+        code: Code,
+    },
+}
+
 /// Something the application has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -231,6 +251,23 @@ pub enum Event {
         /// The caller's class; the answer goes in the same.
         priority: Priority,
     },
+    /// The peer calls, and its arguments are still coming. Comes only with
+    /// [`Config::partial_arguments`](crate::Config::partial_arguments): the application may
+    /// [take them as they come](crate::Connection::take_arguments), or do nothing and get
+    /// [`Event::Call`] when they are complete.
+    Opened {
+        /// To take its arguments, and to answer it.
+        call: IncomingId,
+        /// What is called.
+        called: Called,
+        /// When the caller will have lost patience.
+        deadline: Option<Instant>,
+        /// The caller's class; the answer goes in the same.
+        priority: Priority,
+    },
+    /// There is something to [`read_arguments`](crate::Connection::read_arguments), where there was
+    /// nothing.
+    Arguments(IncomingId),
     /// The caller gave up, or its deadline passed: stop, and end the call with
     /// [`Connection::fail`](crate::Connection::fail).
     Cancelled {

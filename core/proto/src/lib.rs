@@ -108,8 +108,8 @@ pub use connection::{Connection, Direct, Stats};
 pub(crate) use error::Breach;
 pub use error::{CallError, Cause, Code, Failure, HandleError, ProtocolError, SendError, Started};
 pub use event::{
-    CallId, CallOptions, CallbackId, Called, Direction, Event, Handle, IncomingId, Items, Read,
-    Received, RemoteCallbackId, StreamId, Target,
+    Arguments, CallId, CallOptions, CallbackId, Called, Direction, Event, Handle, IncomingId,
+    Items, Read, Received, RemoteCallbackId, StreamId, Target,
 };
 pub use handshake::{PeerLimits, VERSION};
 pub use limits::{Config, Limits, MAX_HANDLES, MAX_NAME, MAX_TEXT, Priority};

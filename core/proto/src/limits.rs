@@ -160,6 +160,9 @@ pub struct Config {
     pub codec: u8,
     /// This side opens no calls and calls no callbacks.
     pub serve_only: bool,
+    /// Tell of calls whose arguments have begun to come
+    /// ([`Event::Opened`](crate::Event::Opened)), so that they can be taken as they come.
+    pub partial_arguments: bool,
     /// How many bytes a second the wire carries, if that is known and the wire's buffers hide it: a
     /// serial line, a modem.
     pub speed: Option<u64>,
@@ -190,6 +193,13 @@ impl Config {
     #[must_use]
     pub fn with_serve_only(mut self) -> Self {
         self.serve_only = true;
+        self
+    }
+
+    /// The same, telling of calls whose arguments have begun to come.
+    #[must_use]
+    pub fn with_partial_arguments(mut self) -> Self {
+        self.partial_arguments = true;
         self
     }
 

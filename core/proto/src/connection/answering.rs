@@ -29,16 +29,21 @@ impl Connection {
         payload: Cow<'_, [u8]>,
         handles: &[Handle],
     ) -> Result<(), CallError> {
+        let call_id = call;
         let key = call.0;
         self.clock.ended(now);
         let max = self.peer.max_message;
         let small = SMALL.min(self.frame_size());
         let place =
             self.incoming.get_mut(key.index as usize).filter(|c| c.generation == key.generation);
-        let Some(call) = place.filter(|call| matches!(call.state, InState::Running)) else {
+        let Some(call) = place.filter(|call| matches!(call.state, InState::Running(_))) else {
             self.discard(handles);
             return Err(if self.is_closed() { CallError::Closed } else { CallError::Finished });
         };
+        if matches!(call.state, InState::Running(Some(_))) {
+            self.close_arguments(key);
+            return self.answer(now, call_id, payload, handles);
+        }
         let class = call.class;
         if let Some(code) = call.cancelled {
             self.discard(handles);
@@ -89,7 +94,7 @@ impl Connection {
 
     /// Ends a call of the peer without a result. Nothing happens if it is over.
     pub fn fail(&mut self, call: IncomingId, failure: &Failure) {
-        if self.incoming_mut(call.0).is_some_and(|call| matches!(call.state, InState::Running)) {
+        if self.incoming_mut(call.0).is_some_and(|call| matches!(call.state, InState::Running(_))) {
             self.end_call(call.0, failure);
         }
     }
@@ -107,11 +112,12 @@ impl Connection {
 
     /// Tells the caller that a call failed, whatever state it is in.
     pub(super) fn end_call(&mut self, key: Key, failure: &Failure) {
+        self.close_arguments(key);
         let Some(call) = self.incoming_mut(key) else { return };
         if matches!(call.state, InState::Over(_)) {
             return;
         }
-        let state = core::mem::replace(&mut call.state, InState::Running);
+        let state = core::mem::replace(&mut call.state, InState::Running(None));
         let class = call.class;
         match state {
             InState::Receiving(receiving) => {
@@ -129,7 +135,7 @@ impl Connection {
                 self.announced(listed);
                 self.discard(unlisted);
             }
-            InState::Over(_) | InState::Running => {}
+            InState::Over(_) | InState::Running(_) => {}
         }
         let started = u64::from(failure.started != Started::No);
         let fields = [u64::from(key.index), started, u64::from(failure.code.0)];
@@ -158,11 +164,11 @@ impl Connection {
     /// The front of the next frame of a result; says how much payload follows.
     pub(super) fn frame_of_answer(&mut self, key: Key) -> Option<usize> {
         let frame_size = self.frame_size();
-        let max_frame = self.peer.max_frame;
+        let peer = self.peer;
         let out = self.incoming_mut(key)?.outgoing_mut()?;
         let first = out.first;
         let total = out.bytes.len() as u64;
-        let (n, handles, more) = out.cut(frame_size, max_frame);
+        let (n, handles, more) = out.cut(frame_size, &peer);
         let handles = self.raw_handles(&handles);
         if first && !more && handles.is_empty() {
             frame::put_answer_front(key.index, n, &mut self.out.stage);
@@ -187,11 +193,12 @@ impl Connection {
     }
 
     fn requeue_answer(&mut self, key: Key) {
+        let max = self.peer.max_message;
         let Some(call) = self.incoming_mut(key) else { return };
         let class = call.class;
         if let Some(out) = call.outgoing_mut()
             && !out.queued
-            && out.is_ready()
+            && out.is_ready(max)
         {
             out.queued = true;
             self.out.enqueue(class, Source::Answer(key));

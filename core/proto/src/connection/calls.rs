@@ -226,7 +226,9 @@ impl Connection {
     }
 
     /// Sends more of the arguments of a call that was opened with [`CallOptions::more`]: any
-    /// number of bytes, values need not be whole.
+    /// number of bytes, values need not be whole. A peer that wants them whole answers with
+    /// [`Code::TOO_LARGE`] when they are longer than it takes; one that
+    /// [takes them as they come](Self::take_arguments) may get any number.
     ///
     /// What is not sent yet stays with the engine; see
     /// [`unsent_arguments`](Self::unsent_arguments). The streams in them begin to flow when the
@@ -242,8 +244,6 @@ impl Connection {
         handles: &[Handle],
         last: bool,
     ) -> Result<(), CallError> {
-        let max = self.peer.max_message;
-        let hello = self.peer_codec.is_some();
         if !self.can_give(handles) {
             self.discard(handles);
             return Err(CallError::HandleGone);
@@ -256,11 +256,6 @@ impl Connection {
                 return Err(if closed { CallError::Closed } else { CallError::Finished });
             }
         };
-        let total = out.sent + (out.rest().len() + bytes.len()) as u64;
-        if hello && total > max as u64 {
-            self.discard(handles);
-            return Err(CallError::TooLarge { max });
-        }
         out.append(bytes);
         out.handles.extend_from_slice(handles);
         out.complete = last;
@@ -277,11 +272,12 @@ impl Connection {
     }
 
     pub(super) fn requeue_call(&mut self, key: Key) {
+        let max = self.peer.max_message;
         if let Some(call) = self.calls.get_mut(key)
             && call.number != NO_NUMBER
             && let Some(out) = &mut call.out
             && !out.queued
-            && out.is_ready()
+            && out.is_ready(max)
         {
             out.queued = true;
             self.out.enqueue(call.class, Source::Call(key));
@@ -291,12 +287,12 @@ impl Connection {
     /// The front of the next frame of a call's arguments; says how much payload follows.
     pub(super) fn frame_of_call(&mut self, now: Instant, key: Key) -> Option<usize> {
         let frame_size = self.frame_size();
-        let max_frame = self.peer.max_frame;
+        let peer = self.peer;
         let call = self.calls.get_mut(key)?;
         let out = call.out.as_mut()?;
         let number = call.number;
         let Some(target) = out.target.take() else {
-            let (n, handles, more) = out.cut(frame_size, max_frame);
+            let (n, handles, more) = out.cut(frame_size, &peer);
             let handles = self.raw_handles(&handles);
             put_part(kind::ARGUMENTS, number, more, None, &handles, n, &mut self.out.stage);
             return Some(n);
@@ -304,10 +300,10 @@ impl Connection {
         call.sent = true;
         let total = out.bytes.len();
         let room = match &target {
-            Target::Named { name, .. } => frame_size.min(max_frame - 64 - name.len() - 320),
+            Target::Named { name, .. } => frame_size.min(peer.max_frame - 64 - name.len() - 320),
             Target::Procedure(_) | Target::Callback(_) => frame_size,
         };
-        let (n, handles, more) = out.cut(room, max_frame);
+        let (n, handles, more) = out.cut(room, &peer);
         let complete = out.complete;
         let (class, deadline) = (call.class, call.deadline);
         let handles = self.raw_handles(&handles);
@@ -385,7 +381,7 @@ impl Connection {
                 continue;
             };
             out.credit += window;
-            if out.sent + out.rest().len() as u64 > max {
+            if out.whole && out.sent + out.rest().len() as u64 > max {
                 self.give_up_call(key, Code::TOO_LARGE, Started::No);
             } else {
                 self.requeue_call(key);

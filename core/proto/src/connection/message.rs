@@ -6,17 +6,19 @@ use crate::budget::{Budget, Full};
 use crate::event::{Handle, Received};
 use crate::frame::kind;
 use crate::table::Key;
-use crate::{Breach, Code, ProtocolError, Started, Target};
+use crate::{Breach, Code, PeerLimits, ProtocolError, Started, Target};
 use alloc::vec::Vec;
 
 /// A message that is being sent: the arguments of a call of ours or the result of one of the peer.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "four questions that are asked apart")]
+#[expect(clippy::struct_excessive_bools, reason = "questions that are asked apart")]
 pub(crate) struct Outgoing {
     pub(super) bytes: Vec<u8>,
     pub(super) at: usize,
     /// What may still be sent without being admitted.
     pub(super) credit: u64,
+    /// It was complete from the beginning.
+    pub(super) whole: bool,
     /// Nothing will be appended any more.
     pub(super) complete: bool,
     /// The last frame is being sent or was.
@@ -41,6 +43,7 @@ impl Outgoing {
             bytes,
             at: 0,
             credit,
+            whole: complete,
             complete,
             last: false,
             first: true,
@@ -63,23 +66,32 @@ impl Outgoing {
         self.credit = self.credit.saturating_sub(n as u64);
     }
 
+    /// What may go now, credit apart, to a peer that takes messages of `max` bytes. The byte that makes
+    /// a message so long goes only with the last frame, or if there are more: otherwise it would say
+    /// that there are.
+    fn left(&self, max: usize) -> usize {
+        let left = self.bytes.len() - self.at;
+        let full = !self.complete && self.sent + left as u64 == max as u64;
+        left.saturating_sub(usize::from(full))
+    }
+
     /// Says whether there is a frame to send now.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self, max: usize) -> bool {
         if self.last {
             return false;
         }
-        let left = self.bytes.len() - self.at;
+        let left = self.left(max);
         (left > 0 && self.credit > 0)
             || (left == 0 && self.complete)
             || (self.first || self.listed < self.handles.len())
     }
 
     /// How much payload the next frame takes, which handles, and whether it is not the last.
-    pub(super) fn cut(&mut self, frame: usize, max_frame: usize) -> (usize, Vec<Handle>, bool) {
-        let left = self.bytes.len() - self.at;
+    pub(super) fn cut(&mut self, frame: usize, peer: &PeerLimits) -> (usize, Vec<Handle>, bool) {
+        let left = self.left(peer.max_message);
         // A full list of handles, and whatever else may stand in front.
         let handles = list(&self.handles, &mut self.listed, usize::MAX);
-        let frame = if handles.is_empty() { frame } else { frame.min(max_frame - 384) };
+        let frame = if handles.is_empty() { frame } else { frame.min(peer.max_frame - 384) };
         let n = left.min(frame).min(usize::try_from(self.credit).unwrap_or(usize::MAX));
         self.first = false;
         self.last = self.complete && n == left && self.listed == self.handles.len();

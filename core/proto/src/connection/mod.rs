@@ -1,6 +1,7 @@
 //! One end of a wire.
 
 mod answering;
+mod arriving;
 mod calls;
 mod direct;
 mod handles;
@@ -97,6 +98,8 @@ pub struct Connection {
     /// Messages that came half and wait for room.
     starving: VecDeque<message::Starving>,
     admitting: bool,
+    /// Calls whose arguments are too long, unless the application takes them as they come.
+    full: Vec<Key>,
     /// What came and is being let go of.
     doomed: Vec<(Received, Code)>,
     disposing: bool,
@@ -160,6 +163,7 @@ impl Connection {
             busy: 0,
             starving: VecDeque::new(),
             admitting: false,
+            full: Vec::new(),
             doomed: Vec::new(),
             disposing: false,
             streams: Slab::new(),
@@ -187,6 +191,10 @@ impl Connection {
             Some(Event::Answer { payload, .. }) => {
                 let bytes = payload.capacity();
                 self.free(bytes);
+            }
+            None if !self.full.is_empty() => {
+                self.refuse_full();
+                return self.poll_event();
             }
             // A wire that rests takes little memory.
             None if self.events.capacity() > 64 || self.is_idle() => self.events = VecDeque::new(),
@@ -275,7 +283,8 @@ impl Connection {
         self.calls.clear();
         self.by_number = Vec::new();
         self.waiting = calls::Waiting::default();
-        self.incoming = Vec::new();
+        let incoming = core::mem::take(&mut self.incoming);
+        self.full = Vec::new();
         self.busy = 0;
         self.starving = VecDeque::new();
         let unread = self.keep_unread();
@@ -300,6 +309,10 @@ impl Connection {
             .sum();
         self.budget.dismiss(Some(self.budget.admitted()));
         self.budget.release(self.budget.used().saturating_sub(results + unread));
+        // Nobody will read what is in arguments that were not taken to their end.
+        for handles in incoming.into_iter().filter_map(serving::InCall::into_unread) {
+            self.dispose_all(handles, Code::WIRE_LOST);
+        }
     }
 
     /// The peer broke the protocol.
@@ -343,7 +356,7 @@ pub(crate) fn overhead(limits: &Limits) -> usize {
     let callbacks = limits.max_callbacks as usize;
     let bindings = limits.max_bindings as usize;
     let call = GROWTH * (size_of::<serving::InCall>() + 2 * size_of::<Event>())
-        + size_of::<serving::Receiving>()
+        + size_of::<serving::Receiving>().max(size_of::<arriving::Arriving>())
         + size_of::<message::Outgoing>()
         + GROWTH * (SMALL + 32)
         + MAX_NAME

@@ -1,16 +1,18 @@
 //! Calls that the peer opens.
 
+use super::arriving::Arriving;
 use super::direct::Hand;
 use super::input::Sink;
 use super::lifecycle::Timer;
 use super::message::{Assembly, Outgoing, Piece, Starving};
 use super::outbox::Mark;
 use super::{Connection, State};
-use crate::event::Called;
+use crate::event::{Called, Received};
 use crate::frame::{Open, RawHandle, RawTarget};
 use crate::table::{Key, at_mut};
 use crate::{Breach, Code, Event, Failure, IncomingId, Instant, Priority, ProtocolError, Started};
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 /// A call of the peer, or the place for one.
 #[derive(Debug)]
@@ -31,8 +33,8 @@ pub(super) enum InState {
     Over(Mark),
     /// The arguments are coming.
     Receiving(Box<Receiving>),
-    /// The application has it.
-    Running,
+    /// The application has it; if it takes the arguments as they come, they are here.
+    Running(Option<Box<Arriving>>),
     /// The result is being sent.
     Answering(Box<Outgoing>),
 }
@@ -64,21 +66,32 @@ impl InCall {
     pub(super) fn outgoing(&self) -> Option<&Outgoing> {
         match &self.state {
             InState::Answering(out) => Some(out),
-            InState::Over(_) | InState::Receiving(_) | InState::Running => None,
+            InState::Over(_) | InState::Receiving(_) | InState::Running(_) => None,
         }
     }
 
     pub(super) fn assembly_mut(&mut self) -> Option<&mut Assembly> {
         match &mut self.state {
             InState::Receiving(receiving) => Some(&mut receiving.assembly),
-            InState::Over(_) | InState::Running | InState::Answering(_) => None,
+            InState::Over(_) | InState::Running(_) | InState::Answering(_) => None,
+        }
+    }
+
+    /// The streams and callbacks in arguments that the application takes as they come.
+    pub(super) fn into_unread(self) -> Option<Vec<Received>> {
+        match self.state {
+            InState::Running(Some(arriving)) => Some(arriving.handles),
+            InState::Over(_)
+            | InState::Receiving(_)
+            | InState::Running(None)
+            | InState::Answering(_) => None,
         }
     }
 
     pub(super) fn outgoing_mut(&mut self) -> Option<&mut Outgoing> {
         match &mut self.state {
             InState::Answering(out) => Some(out),
-            InState::Over(_) | InState::Receiving(_) | InState::Running => None,
+            InState::Over(_) | InState::Receiving(_) | InState::Running(_) => None,
         }
     }
 }
@@ -97,14 +110,17 @@ impl Connection {
         let call = at_mut(&mut self.incoming, number);
         match call.state {
             InState::Over(mark) if self.out.is_sent(mark) => {}
-            InState::Over(_) | InState::Receiving(_) | InState::Running | InState::Answering(_) => {
+            InState::Over(_)
+            | InState::Receiving(_)
+            | InState::Running(_)
+            | InState::Answering(_) => {
                 return Err(Breach::bad_number("call that is open"));
             }
         }
         call.generation = call.generation.wrapping_add(1);
         call.class = class;
         call.cancelled = None;
-        call.state = InState::Running;
+        call.state = InState::Running(None);
         self.busy += 1;
         Ok(Key { index: number, generation: call.generation })
     }
@@ -189,9 +205,14 @@ impl Connection {
                 self.timers.insert((at, timer));
             }
         }
+        let opened = (more && self.config.partial_arguments).then(|| receiving.called.clone());
         if let Some(call) = self.incoming_mut(key) {
             call.deadline = deadline;
             call.state = InState::Receiving(Box::new(receiving));
+        }
+        if let Some(called) = opened {
+            let call = IncomingId(key);
+            self.emit(Event::Opened { call, called, deadline, priority });
         }
         Ok(Sink::Arguments { call: key, more })
     }
@@ -202,26 +223,12 @@ impl Connection {
         more: bool,
         handles: &[RawHandle],
     ) -> Result<Sink, Breach> {
-        let before = self
-            .incoming
-            .get_mut(number as usize)
-            .and_then(InCall::assembly_mut)
-            .map_or(0, |assembly| assembly.handles.len());
-        let handles = self.register(handles, before)?;
+        let handles = self.register(handles, self.handles_so_far(number))?;
         let Some(call) = self.incoming.get_mut(number as usize) else {
             return Err(Breach::bad_number("arguments of a call that is not open"));
         };
         let key = Key { index: number, generation: call.generation };
-        match &mut call.state {
-            InState::Receiving(receiving) => receiving.assembly.handles.extend(handles),
-            // The call was ended early; the caller did not know yet.
-            InState::Over(_) | InState::Answering(_) => {
-                self.dispose_all(handles, Code::CANCELLED);
-            }
-            InState::Running => {
-                return Err(Breach::malformed("arguments after the last"));
-            }
-        }
+        self.list_arguments(key, handles)?;
         Ok(Sink::Arguments { call: key, more })
     }
 
@@ -235,7 +242,7 @@ impl Connection {
         let call =
             self.incoming.get_mut(key.index as usize).filter(|c| c.generation == key.generation);
         let Some(InCall { state: InState::Receiving(receiving), .. }) = call else {
-            return Ok(());
+            return self.more_arguments(key, bytes, left);
         };
         match receiving.assembly.push(bytes, left, &mut self.budget, max)? {
             Piece::Taken => {}
@@ -245,19 +252,31 @@ impl Connection {
     }
 
     pub(super) fn end_arguments(&mut self, key: Key, more: bool) {
+        let max = self.config.limits.max_message;
+        let partial = self.config.partial_arguments;
         let Some(call) = self.incoming_mut(key) else { return };
-        let InState::Receiving(receiving) = &mut call.state else { return };
+        let InState::Receiving(receiving) = &mut call.state else {
+            if !more {
+                self.end_taken_arguments(key);
+            }
+            return;
+        };
         if more {
-            if receiving.assembly.needs_admission() {
+            if receiving.assembly.bytes.len() >= max {
+                // They will be longer. But the application may not have looked at them yet.
+                if partial {
+                    self.full.push(key);
+                } else {
+                    self.refuse(key, Code::TOO_LARGE, "");
+                }
+            } else if receiving.assembly.needs_admission() {
                 self.starving.push_back(Starving::Arguments(key));
                 self.free(0);
             }
             return;
         }
-        let InState::Receiving(receiving) = core::mem::replace(&mut call.state, InState::Running)
-        else {
-            return;
-        };
+        let state = core::mem::replace(&mut call.state, InState::Running(None));
+        let InState::Receiving(receiving) = state else { return };
         let Receiving { called, assembly, until, .. } = *receiving;
         let (deadline, priority) = (call.deadline, call.class);
         let admitted = assembly.admitted;
@@ -299,14 +318,33 @@ impl Connection {
             // The last word is on its way already.
             InState::Answering(out) if out.last => {}
             InState::Receiving(_) => self.refuse(key, code, ""),
-            InState::Running => {
-                if call.cancelled.replace(code).is_none() {
-                    self.emit(Event::Cancelled { call: IncomingId(key), code });
-                }
+            InState::Running(_) => {
+                self.lose_arguments(key, code);
+                self.emit_cancelled(key, code);
             }
             InState::Answering(_) => {
                 let failure = Failure::new(code, Started::Yes);
                 self.end_call(key, &failure);
+            }
+        }
+    }
+
+    pub(super) fn emit_cancelled(&mut self, key: Key, code: Code) {
+        if let Some(call) = self.incoming_mut(key)
+            && call.cancelled.replace(code).is_none()
+        {
+            self.emit(Event::Cancelled { call: IncomingId(key), code });
+        }
+    }
+
+    /// The application had its chance to take arguments that are too long to be put together.
+    #[cold]
+    pub(super) fn refuse_full(&mut self) {
+        let max = self.config.limits.max_message;
+        for key in core::mem::take(&mut self.full) {
+            let assembly = self.incoming_mut(key).and_then(InCall::assembly_mut);
+            if assembly.is_some_and(|assembly| assembly.bytes.len() >= max) {
+                self.refuse(key, Code::TOO_LARGE, "");
             }
         }
     }

@@ -39,6 +39,8 @@ enum Application {
     Answers,
     /// Reads streams and gives credit back, too.
     Consumes,
+    /// Takes arguments as they come, and looks at a part now and then.
+    Takes,
 }
 
 struct Victim {
@@ -100,6 +102,12 @@ impl Victim {
                         self.conn.answer(now, *call, b"answer"[..].into(), &[]).unwrap();
                     }
                 }
+                Event::Opened { call, .. } => {
+                    self.conn.take_arguments(*call);
+                }
+                Event::Arguments(call) if self.now.is_multiple_of(3) => {
+                    self.conn.read_arguments(*call);
+                }
                 Event::Cancelled { call, code } => {
                     self.conn.fail(*call, &Failure::new(*code, Started::Yes));
                     let call = *call;
@@ -149,7 +157,9 @@ fn attacked(
     mut attack: impl FnMut(usize, &mut Vec<u8>),
 ) -> Option<Cause> {
     let worst = limits.worst_case();
-    let mut victim = Victim::new(Config::default().with_limits(limits.clone()), application, reads);
+    let mut config = Config::default().with_limits(limits.clone());
+    config.partial_arguments = application == Application::Takes;
+    let mut victim = Victim::new(config, application, reads);
     let mut bytes = HELLO.to_vec();
     let mut peak = 0;
     for round in 0..rounds {
@@ -211,11 +221,13 @@ fn all_limits() -> [Limits; 2] {
     [Limits::default(), small.rounded()]
 }
 
-const EVERY: [(Application, bool); 4] = [
+const EVERY: [(Application, bool); 6] = [
     (Application::Holds, true),
     (Application::Answers, false),
     (Application::Answers, true),
     (Application::Consumes, false),
+    (Application::Takes, true),
+    (Application::Takes, false),
 ];
 
 /// The same attack on all kinds of victims.

@@ -2,8 +2,8 @@
 
 use crate::common::random::Random;
 use ipfi_proto::{
-    CallError, CallId, CallOptions, CallbackId, Code, Config, Connection, Direction, Event,
-    Failure, Handle, IncomingId, Instant, Items, Priority, Read, Received, RemoteCallbackId,
+    Arguments, CallError, CallId, CallOptions, CallbackId, Code, Config, Connection, Direction,
+    Event, Failure, Handle, IncomingId, Instant, Items, Priority, Read, Received, RemoteCallbackId,
     SendError, Started, StreamId, Target,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +32,8 @@ pub(crate) struct Side {
     pub(crate) calls: BTreeSet<CallId>,
     pub(crate) unfinished: BTreeSet<CallId>,
     pub(crate) incoming: BTreeSet<IncomingId>,
+    /// Those whose arguments are taken as they come.
+    taken: BTreeSet<IncomingId>,
     /// Streams on which this side sends, and under which number.
     pub(crate) senders: BTreeMap<StreamId, u32>,
     /// Those that were ended here: one more event is to come.
@@ -56,6 +58,7 @@ impl Side {
             calls: BTreeSet::new(),
             unfinished: BTreeSet::new(),
             incoming: BTreeSet::new(),
+            taken: BTreeSet::new(),
             senders: BTreeMap::new(),
             ended: BTreeSet::new(),
             blocked: BTreeSet::new(),
@@ -189,6 +192,18 @@ impl Side {
         }
     }
 
+    fn read_arguments(&mut self, random: &mut Random, world: &mut World, call: IncomingId) {
+        match self.conn.read_arguments(call) {
+            Arguments::Part(bytes) => assert!(!bytes.is_empty()),
+            Arguments::End { handles } => {
+                self.taken.remove(&call);
+                self.got_handles(random, world, handles);
+            }
+            Arguments::Pending | Arguments::Over { .. } => {}
+            _ => unreachable!(),
+        }
+    }
+
     /// What came before the end of the wire can still be read, to the end of each stream.
     pub(crate) fn read_rest(&mut self, random: &mut Random, world: &mut World) {
         while let Some((&stream, _)) = self.receivers.first_key_value() {
@@ -213,6 +228,18 @@ impl Side {
                 Event::Call { call, handles, .. } => {
                     assert!(self.incoming.insert(call));
                     self.got_handles(random, world, handles);
+                }
+                Event::Opened { call, .. } => {
+                    if random.one_in(2) && self.conn.take_arguments(call) {
+                        assert!(self.incoming.insert(call));
+                        self.taken.insert(call);
+                    }
+                }
+                Event::Arguments(call) => {
+                    assert!(self.taken.contains(&call));
+                    if random.one_in(2) {
+                        self.read_arguments(random, world, call);
+                    }
                 }
                 Event::Answer { call, handles, .. } => {
                     assert!(self.calls.remove(&call), "{}: a second end of {call:?}", self.name);
@@ -364,7 +391,10 @@ impl Side {
                 }
             }
             6 => {
-                if let Some(call) = random.pick(&incoming) {
+                let taken: Vec<_> = self.taken.iter().copied().collect();
+                if let Some(call) = random.pick(&taken) {
+                    self.read_arguments(random, world, call);
+                } else if let Some(call) = random.pick(&incoming) {
                     self.conn.release_arguments(call);
                 }
             }

@@ -35,8 +35,11 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new(mut random: Random) -> Self {
         let now = Instant::from_micros(0);
-        let a = Config::default().with_limits(limits(&mut random));
-        let b = Config::default().with_limits(limits(&mut random));
+        let mut config = || {
+            let config = Config::default().with_limits(limits(&mut random));
+            if random.one_in(2) { config.with_partial_arguments() } else { config }
+        };
+        let (a, b) = (config(), config());
         let (a, b) = (Side::new("a", a, now), Side::new("b", b, now));
         Self { random, world: World::default(), now, a, b }
     }
