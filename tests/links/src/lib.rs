@@ -27,3 +27,8 @@ pub fn interface() -> Interface {
             callback.call((once,)).await.unwrap_or_default()
         })
 }
+
+/// What the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
