@@ -28,9 +28,8 @@ pub(crate) struct Arriving {
     received: u64,
     /// What the peer may send in all.
     granted: u64,
-    /// What the application has used, and the length of the part that it uses now.
+    /// What the application has used.
     used: u64,
-    taken: usize,
     complete: bool,
     /// The application knows that there is something.
     notified: bool,
@@ -98,6 +97,11 @@ impl Arriving {
         true
     }
 
+    /// How many bytes were not read.
+    fn held(&self) -> u64 {
+        self.parts.iter().map(|part| part.len() as u64).sum()
+    }
+
     fn charge(&mut self, bytes: usize, budget: &mut Budget, headroom: usize) -> bool {
         let before = self.ahead.min(bytes);
         let fits = budget.charge_leaving(bytes - before, headroom).is_ok();
@@ -142,6 +146,7 @@ impl Connection {
     /// let incoming = opened.unwrap();
     /// assert!(server.take_arguments(incoming));
     /// assert_eq!(server.read_arguments(incoming), Arguments::Part(b"He".to_vec()));
+    /// server.consume_arguments(incoming, 2);
     /// assert_eq!(server.read_arguments(incoming), Arguments::Pending);
     /// client.send_arguments(call, b"llo", &[], true).unwrap();
     /// carry(&mut client, &mut server);
@@ -177,14 +182,13 @@ impl Connection {
     }
 
     /// The next part of the arguments of a call that were [taken](Self::take_arguments): any number
-    /// of bytes, values need not be whole. Asking says that the part before is used, and gives the
-    /// peer new credit for it.
+    /// of bytes, values need not be whole. It has to be handed to
+    /// [`consume_arguments`](Self::consume_arguments) when it is used: that gives the peer new
+    /// credit.
     ///
     /// The streams and callbacks in the arguments come with their end.
     pub fn read_arguments(&mut self, call: IncomingId) -> Arguments {
         let key = call.0;
-        let window = self.config.limits.message_window as u64;
-        self.release_arguments(call);
         let Some(state) = self.incoming_mut(key) else {
             return Arguments::Over { code: Code::WIRE_LOST };
         };
@@ -195,34 +199,45 @@ impl Connection {
         if let Some(code) = arriving.lost {
             return Arguments::Over { code };
         }
-        arriving.used += core::mem::take(&mut arriving.taken) as u64;
-        let grant = (arriving.used + window).saturating_sub(arriving.granted);
-        let mut admit = None;
-        if !arriving.complete && grant >= window / 4 {
-            arriving.granted += grant;
-            admit = Some(grant);
-        }
-        let arguments = if let Some(part) = arriving.parts.pop_front() {
-            let cost = part.capacity() + PART_COST;
-            let cost = cost.min(arriving.charged - arriving.ahead);
+        if let Some(part) = arriving.parts.pop_front() {
+            let cost = (part.capacity() + PART_COST).min(arriving.charged - arriving.ahead);
             arriving.charged -= cost;
-            arriving.taken = part.len();
-            state.charged = cost;
-            Arguments::Part(part)
-        } else if arriving.complete {
-            Arguments::End { handles: core::mem::take(&mut arriving.handles) }
-        } else {
+            state.charged += cost;
+            return Arguments::Part(part);
+        }
+        if !arriving.complete {
             arriving.notified = false;
-            Arguments::Pending
-        };
+            return Arguments::Pending;
+        }
+        let handles = core::mem::take(&mut arriving.handles);
+        self.close_arguments(key);
+        self.deliver(&handles);
+        Arguments::End { handles }
+    }
+
+    /// Says that so many bytes of the arguments that were read are used and not held any more.
+    pub fn consume_arguments(&mut self, call: IncomingId, bytes: usize) {
+        let window = self.config.limits.message_window as u64;
+        let Some(state) = self.incoming_mut(call.0) else { return };
+        let mut free = bytes.min(state.charged);
+        let mut admit = None;
+        if let InState::Running(Some(arriving)) = &mut state.state {
+            arriving.used += bytes as u64;
+            let grant = (arriving.used + window).saturating_sub(arriving.granted);
+            if !arriving.complete && arriving.lost.is_none() && grant >= window / 4 {
+                arriving.granted += grant;
+                admit = Some(grant);
+            }
+            if arriving.used + arriving.held() >= arriving.received {
+                // All that was read, and so what its parts have cost besides.
+                free = state.charged;
+            }
+        }
+        state.charged -= free;
+        self.free(free);
         if let Some(grant) = admit {
-            self.control(kind::ADMIT_ARGUMENTS, &[u64::from(key.index), grant]);
+            self.control(kind::ADMIT_ARGUMENTS, &[u64::from(call.0.index), grant]);
         }
-        if let Arguments::End { handles } = &arguments {
-            self.close_arguments(key);
-            self.deliver(handles);
-        }
-        arguments
     }
 
     pub(super) fn more_arguments(

@@ -14,7 +14,7 @@ mod common;
 use bytes::{HELLO, frame, plausible, varint};
 use common::random::{Random, seed};
 use ipfi_proto::{
-    Cause, Code, Config, Connection, Event, FREE_ALLOWANCE, Failure, Instant, Limits,
+    Arguments, Cause, Code, Config, Connection, Event, FREE_ALLOWANCE, Failure, Instant, Limits,
     ProtocolError, Read, Received, SharedBudget, Started, StreamId,
 };
 use peak_alloc::PeakAlloc;
@@ -106,7 +106,9 @@ impl Victim {
                     self.conn.take_arguments(*call);
                 }
                 Event::Arguments(call) if self.now.is_multiple_of(3) => {
-                    self.conn.read_arguments(*call);
+                    if let Arguments::Part(bytes) = self.conn.read_arguments(*call) {
+                        self.conn.consume_arguments(*call, bytes.len());
+                    }
                 }
                 Event::Cancelled { call, code } => {
                     self.conn.fail(*call, &Failure::new(*code, Started::Yes));
