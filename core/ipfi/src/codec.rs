@@ -22,8 +22,25 @@ pub enum Codec {
 trait Format {
     /// Appends a value.
     fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), String>;
+    /// Reads a value at the beginning of `bytes`, and says how many of them it took.
+    fn decode_front<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<(T, usize), Stop>;
+
     /// Reads a value that takes all of `bytes`.
-    fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String>;
+    #[inline]
+    fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String> {
+        match Self::decode_front(bytes) {
+            Ok((value, used)) if used == bytes.len() => Ok(value),
+            Ok((_, used)) => Err(format!("{} bytes too many", bytes.len() - used)),
+            Err(Stop { why, .. }) => Err(why),
+        }
+    }
+}
+
+/// Why bytes are no value.
+struct Stop {
+    /// They end too early.
+    cut: bool,
+    why: String,
 }
 
 macro_rules! dispatch {
@@ -109,6 +126,40 @@ impl Codec {
         }
     }
 
+    /// How many bytes stand before arguments that are read one by one.
+    pub(crate) fn head_of_arguments(self) -> usize {
+        match self {
+            #[cfg(feature = "bincode")]
+            Self::Bincode => 0,
+            #[cfg(feature = "msgpack")]
+            Self::MessagePack => 1,
+        }
+    }
+
+    /// Reads what stands before bytes: their number, and how many bytes that took. `None` if it has
+    /// not come yet.
+    pub(crate) fn read_head_of_bytes(self, bytes: &[u8]) -> Result<Option<(u64, usize)>, String> {
+        match self {
+            #[cfg(feature = "bincode")]
+            Self::Bincode => self.decode_front(bytes),
+            #[cfg(feature = "msgpack")]
+            Self::MessagePack => {
+                let Some((&marker, rest)) = bytes.split_first() else { return Ok(None) };
+                let size = match marker {
+                    0xc4 => 1,
+                    0xc5 => 2,
+                    0xc6 => 4,
+                    _ => return Err(format!("not bytes: {marker:#04x}")),
+                };
+                let len = rest.get(..size).map(|rest| {
+                    let len = rest.iter().fold(0, |len, &byte| len << 8 | u64::from(byte));
+                    (len, 1 + size)
+                });
+                Ok(len)
+            }
+        }
+    }
+
     /// The same arguments, as our codecs read them: whoever writes all arguments as an array writes
     /// none as an empty one.
     #[inline]
@@ -131,12 +182,28 @@ impl Codec {
         let _ = bytes;
         dispatch!(self, F => F::decode(bytes))
     }
+
+    /// Reads a value at the beginning of `bytes`, and says how many of them it took; `None` if it may
+    /// go on behind them.
+    pub(crate) fn decode_front<'de, T: Deserialize<'de>>(
+        self,
+        bytes: &'de [u8],
+    ) -> Result<Option<(T, usize)>, String> {
+        #[cfg(not(any(feature = "bincode", feature = "msgpack")))]
+        let _ = bytes;
+        dispatch!(self, F => match F::decode_front(bytes) {
+            Ok(front) => Ok(Some(front)),
+            Err(Stop { cut: true, .. }) => Ok(None),
+            Err(Stop { why, .. }) => Err(why),
+        })
+    }
 }
 
 #[cfg(feature = "bincode")]
 mod bincode_format {
-    use super::{Deserialize, Format, Serialize, guard::Guarded};
+    use super::{Deserialize, Format, Serialize, Stop, guard::Guarded};
     use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+    use bincode::error::DecodeError;
 
     /// What decoding may claim, in bytes: without a limit nine bytes make it allocate 64 TiB.
     const LIMIT: usize = 256 << 20;
@@ -163,11 +230,13 @@ mod bincode_format {
         }
 
         #[inline]
-        fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String> {
+        fn decode_front<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<(T, usize), Stop> {
             match bincode::serde::borrow_decode_from_slice(bytes, CONFIG) {
-                Ok((Guarded(value), used)) if used == bytes.len() => Ok(value),
-                Ok((_, used)) => Err(format!("{} bytes too many", bytes.len() - used)),
-                Err(error) => Err(error.to_string()),
+                Ok((Guarded(value), used)) => Ok((value, used)),
+                Err(error) => {
+                    let cut = matches!(error, DecodeError::UnexpectedEnd { .. });
+                    Err(Stop { cut, why: error.to_string() })
+                }
             }
         }
     }
@@ -175,7 +244,9 @@ mod bincode_format {
 
 #[cfg(feature = "msgpack")]
 mod msgpack_format {
-    use super::{Deserialize, Format, Serialize, guard::Guarded};
+    use super::{Deserialize, Format, Serialize, Stop, guard::Guarded};
+    use rmp_serde::decode::Error;
+    use std::io;
 
     pub(super) struct MessagePack;
 
@@ -185,15 +256,21 @@ mod msgpack_format {
             value.serialize(&mut serializer).map_err(|error| error.to_string())
         }
 
-        fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String> {
+        fn decode_front<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<(T, usize), Stop> {
             let mut rest = bytes;
             let mut deserializer = rmp_serde::Deserializer::new(&mut rest);
-            let Guarded(value) =
-                Guarded::<T>::deserialize(&mut deserializer).map_err(|error| error.to_string())?;
-            if !rest.is_empty() {
-                return Err(format!("{} bytes too many", rest.len()));
+            match Guarded::<T>::deserialize(&mut deserializer) {
+                Ok(Guarded(value)) => Ok((value, bytes.len() - rest.len())),
+                Err(error) => {
+                    let cut = match &error {
+                        Error::InvalidMarkerRead(error) | Error::InvalidDataRead(error) => {
+                            error.kind() == io::ErrorKind::UnexpectedEof
+                        }
+                        _ => false,
+                    };
+                    Err(Stop { cut, why: error.to_string() })
+                }
             }
-            Ok(value)
         }
     }
 }

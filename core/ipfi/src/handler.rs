@@ -142,7 +142,7 @@ fn reply<K, R: Reply<K>>(result: R, call: &mut Incoming<'_>) -> Served {
     }
 }
 
-fn answer<K, R: Reply<K>>(result: R, shared: &Arc<Shared>) -> Answer {
+pub(crate) fn answer<K, R: Reply<K>>(result: R, shared: &Arc<Shared>) -> Answer {
     let mut bytes = Vec::new();
     let Given(given) = result.write(Place { shared, out: &mut bytes })?;
     Ok((bytes, given))

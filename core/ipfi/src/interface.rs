@@ -5,13 +5,13 @@ use std::{collections::HashMap, fmt, future::Future, sync::Arc};
 use ipfi_proto::{Code, MAX_NAME};
 
 use crate::{
-    Context, Fault, Handler, Raw, Shape,
+    ArgumentReader, Context, Fault, Handler, Raw, Reply, Shape, Value, arguments,
     describe::{Description, ProcedureDescription},
     handler::Erased,
     queue::{Admission, Bound},
     raw,
     serve::Procedure,
-    shape::{fingerprint, signature},
+    shape::{fingerprint, shape_of, signature},
 };
 
 /// The procedures that one side offers to its peers. Many wires share one.
@@ -38,6 +38,8 @@ struct Entry {
     doc: String,
     fingerprint: u64,
     serve: Procedure,
+    /// It takes its arguments as they come.
+    streaming: bool,
 }
 
 impl fmt::Debug for Interface {
@@ -90,15 +92,55 @@ impl Interface {
         F: Fn(Context, Raw) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Raw, Fault>> + Send + 'static,
     {
-        let mut this = self;
-        this.put(Entry {
-            name: name.into(),
-            signature: signature(&Shape::Any, &Shape::Any),
-            doc: String::new(),
-            fingerprint: 0,
-            serve: raw::faulty(handler),
-        });
+        self.insert_raw(name.into(), raw::faulty(handler), false)
+    }
+
+    /// Offers a procedure that takes its arguments as they come, in any number of bytes, and runs
+    /// from the first of them on: see [`ArgumentReader`], where there is an example. Its future is
+    /// dropped if the caller gives up. If it returns before its arguments are complete, the rest is
+    /// not sent.
+    #[must_use]
+    pub fn streaming<A, K, F, Fut>(self, name: impl Into<String>, handler: F) -> Self
+    where
+        A: Value + 'static,
+        K: 'static,
+        F: Fn(Context, ArgumentReader<A>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Reply<K>> + Send + 'static,
+    {
+        let (args, result) = (shape_of::<A>(), <Fut::Output as Reply<K>>::shape());
+        let serve = arguments::streaming(handler);
+        let mut this = self.insert(name.into(), Erased { args, result, serve });
+        if let Some(entry) = this.procedures.last_mut() {
+            entry.streaming = true;
+        }
         this
+    }
+
+    /// The same with encoded arguments and an encoded result: it matches any signature.
+    ///
+    /// ```
+    /// # use ipfi::{Interface, Raw, Wire};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), ipfi::CallError> {
+    /// let server = Interface::new().raw_streaming("count", async |_, mut args| {
+    ///     let mut bytes = 0u8;
+    ///     while let Some(chunk) = args.chunk().await? {
+    ///         bytes += chunk.len() as u8;
+    ///     }
+    ///     Ok(Raw::new([bytes]))
+    /// });
+    /// let (wire, _other) = Wire::pair(Interface::new(), server);
+    /// let mut call = wire.call_raw("count", vec![1, 2, 3]).in_parts()?;
+    /// call.bytes(&[4, 5]).await?;
+    /// assert_eq!(call.finish().await?.payload, [5]);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn raw_streaming<F, Fut>(self, name: impl Into<String>, handler: F) -> Self
+    where
+        F: Fn(Context, ArgumentReader) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Raw, Fault>> + Send + 'static,
+    {
+        self.insert_raw(name.into(), arguments::raw_streaming(handler), true)
     }
 
     /// Says what the procedure that was added last by [`raw`](Self::raw) takes and gives, as another
@@ -170,8 +212,17 @@ impl Interface {
             doc: String::new(),
             fingerprint: fingerprint(&args, &result),
             serve,
+            streaming: false,
         });
         this
+    }
+
+    /// One of which nobody knows what it takes and gives.
+    fn insert_raw(mut self, name: String, serve: Procedure, streaming: bool) -> Self {
+        let signature = signature(&Shape::Any, &Shape::Any);
+        let doc = String::new();
+        self.put(Entry { name, signature, doc, fingerprint: 0, serve, streaming });
+        self
     }
 
     fn put(&mut self, entry: Entry) {
@@ -213,6 +264,15 @@ impl Interface {
             None if index == usize::MAX => Some(crate::describe::procedure()),
             None => None,
         }
+    }
+
+    /// Whether a procedure takes its arguments as they come.
+    pub(crate) fn takes_arguments(&self, index: usize) -> bool {
+        self.procedures.get(index).is_some_and(|entry| entry.streaming)
+    }
+
+    pub(crate) fn any_takes_arguments(&self) -> bool {
+        self.procedures.iter().any(|entry| entry.streaming)
     }
 
     #[inline]

@@ -37,6 +37,8 @@
 pub use ipfi_proto as proto;
 
 #[cfg(feature = "std")]
+mod arguments;
+#[cfg(feature = "std")]
 mod call;
 #[cfg(feature = "std")]
 mod callback;
@@ -91,6 +93,7 @@ mod wire;
 pub use self::server::{Server, Stopper};
 #[cfg(feature = "std")]
 pub use self::{
+    arguments::ArgumentReader,
     call::{Call, Pending},
     callback::Callback,
     codec::Codec,

@@ -192,7 +192,9 @@ impl WireOptions {
     ) -> Arc<Shared> {
         crate::memory::keep_what_is_freed();
         let codec = self.config.codec;
-        let engine = Connection::new(self.config, now);
+        let mut config = self.config;
+        config.partial_arguments = interface.any_takes_arguments();
+        let engine = Connection::new(config, now);
         let shared = Shared::new(engine, codec, interface, self.about);
         shared.drive_with(runtime(&shared));
         shared

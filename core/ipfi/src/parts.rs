@@ -2,7 +2,7 @@
 
 use std::{fmt, future::poll_fn, marker::PhantomData, sync::Arc, task::Poll};
 
-use ipfi_proto::{CallError as Refusal, CallId};
+use ipfi_proto::CallId;
 
 use crate::{
     CallError, Codec, Outbound, Pending, Raw,
@@ -16,10 +16,11 @@ const AHEAD: usize = 64 * 1024;
 
 /// A call that is open while its arguments come bit by bit, even in fractions of one argument.
 ///
-/// The procedure begins when they are complete, in this many bytes at most:
-/// [`Limits::max_message`](crate::Limits::max_message) of the peer; for more than that use a
-/// [stream](crate::channel). The peer waits for
-/// [`Limits::arguments_timeout`](crate::Limits::arguments_timeout). Dropping it cancels the call.
+/// Most procedures begin when they are complete, in this many bytes at most:
+/// [`Limits::max_message`](crate::Limits::max_message) of the peer, which waits for
+/// [`Limits::arguments_timeout`](crate::Limits::arguments_timeout). Those that take their arguments
+/// as they come ([`ArgumentReader`](crate::ArgumentReader)) begin at once, and any number of bytes may
+/// follow, for as long as it takes. Dropping it cancels the call.
 ///
 /// ```
 /// use ipfi::{Bytes, Interface, Wire};
@@ -64,8 +65,8 @@ impl<R> Parts<R> {
     ///
     /// # Errors
     ///
-    /// It cannot be encoded, or is too long for the peer. If the call is over already, nothing is
-    /// sent, and [`finish`](Self::finish) tells how it ended.
+    /// It cannot be encoded. If the call [is over](Self::is_over) already, nothing is sent, and
+    /// [`finish`](Self::finish) tells how it ended.
     pub async fn argument<T: Outbound>(&mut self, value: &T) -> Result<(), CallError> {
         let mut bytes = Vec::new();
         let codec = self.shared.codec_number();
@@ -80,8 +81,9 @@ impl<R> Parts<R> {
     ///
     /// # Errors
     ///
-    /// The arguments are too long for the peer. If the call is over already, nothing is sent, and
-    /// [`finish`](Self::finish) tells how it ended.
+    /// None of its own. If the call [is over](Self::is_over) already, nothing is sent, and
+    /// [`finish`](Self::finish) tells how it ended: with [`Code::TOO_LARGE`](crate::Code::TOO_LARGE) if
+    /// the peer takes no arguments of this length.
     pub async fn bytes(&mut self, mut bytes: &[u8]) -> Result<(), CallError> {
         while !bytes.is_empty() {
             let (now, rest) = bytes.split_at(bytes.len().min(AHEAD));
@@ -103,7 +105,13 @@ impl<R> Parts<R> {
         self.bytes(&codec.head_of_bytes(len)).await
     }
 
-    /// Completes the arguments: the procedure begins.
+    /// Says whether the call has its answer already, so that nobody wants more arguments.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        open(&mut self.shared.lock(), self.slot).is_none()
+    }
+
+    /// Completes the arguments, and waits for the answer when it is awaited.
     pub fn finish(mut self) -> Pending<R> {
         // If it is over already, the answer says how.
         let _ = self.send(&[], Vec::new(), true);
@@ -126,12 +134,10 @@ impl<R> Parts<R> {
             }
         };
         self.handles += u32::try_from(handles.len()).unwrap_or(u32::MAX);
-        let sent = state.engine.send_arguments(call, bytes, &handles, last);
+        // If it is over, the answer says how.
+        let _ = state.engine.send_arguments(call, bytes, &handles, last);
         self.shared.kick(state);
-        match sent {
-            Err(error @ Refusal::TooLarge { .. }) => Err(CallError::Refused(error)),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        Ok(())
     }
 
     /// Waits until what was sent is on its way.

@@ -9,7 +9,7 @@ use crate::{
     Callback, Codec, Context, Fault, Receiver, Sender,
     handler::Given,
     scope,
-    serve::{Incoming, Procedure, Served},
+    serve::{Answer, Incoming, Procedure, Served},
     shared::Shared,
 };
 
@@ -177,17 +177,32 @@ impl<T: DeserializeOwned> Inbound for T {
 impl Inbound for Raw {
     fn read(came: Came<'_>) -> Result<Self, String> {
         let Came { shared, payload, handles } = came;
-        let handle = |received| match received {
-            Received::Callback(id) => Some(Callback::theirs(shared.clone(), id).into()),
-            Received::Receiver(id) => Some(Receiver::theirs(shared.clone(), id).into()),
-            Received::Sender(id) => Some(Sender::theirs(shared, id).into()),
-            other => {
-                shared.dispose(std::iter::once(other), Code::DROPPED);
-                None
-            }
-        };
-        let handles = handles.into_iter().filter_map(handle).collect();
-        Ok(Self { payload: payload.to_vec(), handles })
+        Ok(Self { payload: payload.to_vec(), handles: self::handles(shared, handles) })
+    }
+}
+
+/// What came beside a payload.
+pub(crate) fn handles(shared: &Arc<Shared>, handles: Vec<Received>) -> Vec<RawHandle> {
+    let handle = |received| match received {
+        Received::Callback(id) => Some(Callback::theirs(shared.clone(), id).into()),
+        Received::Receiver(id) => Some(Receiver::theirs(shared.clone(), id).into()),
+        Received::Sender(id) => Some(Sender::theirs(shared, id).into()),
+        other => {
+            shared.dispose(std::iter::once(other), Code::DROPPED);
+            None
+        }
+    };
+    handles.into_iter().filter_map(handle).collect()
+}
+
+/// A result that is encoded already.
+pub(crate) fn result(shared: &Shared, raw: Raw) -> Answer {
+    let Raw { payload, handles } = raw;
+    let mut nothing = Vec::new();
+    let beside = Raw { payload: Vec::new(), handles };
+    match beside.write(shared.codec_number(), &mut nothing) {
+        Ok(Given(given)) => Ok((payload, given)),
+        Err(why) => Err(Failure::new(Code::BAD_RESULT, Started::Yes).with_text(why)),
     }
 }
 
@@ -218,19 +233,7 @@ where
             }
         };
         let answer = serve(Context::new(&mut call), raw);
-        Served::Later(
-            Box::pin(async move {
-                let raw = answer.await?;
-                let Raw { payload, handles } = raw;
-                let mut nothing = Vec::new();
-                let beside = Raw { payload: Vec::new(), handles };
-                match beside.write(shared.codec_number(), &mut nothing) {
-                    Ok(Given(given)) => Ok((payload, given)),
-                    Err(why) => Err(Failure::new(Code::BAD_RESULT, Started::Yes).with_text(why)),
-                }
-            }),
-            false,
-        )
+        Served::Later(Box::pin(async move { result(&shared, answer.await?) }), false)
     })
 }
 

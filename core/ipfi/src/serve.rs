@@ -42,6 +42,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) payload: &'a [u8],
     pub(crate) handles: Vec<Received>,
+    /// The arguments are to be had from the engine, by this.
+    pub(crate) coming: Option<IncomingId>,
     pub(crate) reply: &'a mut Vec<u8>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) cancel: &'a mut Option<Arc<Cancel>>,

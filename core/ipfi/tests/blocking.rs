@@ -113,14 +113,15 @@ fn cancelling_and_deadlines() {
 
 #[test]
 fn the_end_reaches_everybody() {
-    let (wire, other) = pair(Interface::new(), server().0);
+    let (server, _told) = self::server();
+    let (wire, other) = pair(Interface::new(), server);
     let call = wire.call::<()>("hang", ()).start();
     wait(wire.ping()).unwrap();
     other.abort(Code(300), "enough");
     let error = call.wait().unwrap_err();
     assert!(error.to_string().contains("enough"), "{error}");
     assert!(matches!(wait(wire.closed()), Cause::Peer { code: Code(300), .. }));
-    let (wire, other) = pair(Interface::new(), server().0);
+    let (wire, other) = pair(Interface::new(), Interface::new());
     drop(wire);
     assert_eq!(wait(other.closed()), Cause::Graceful);
 }

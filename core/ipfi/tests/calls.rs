@@ -330,14 +330,15 @@ async fn arguments_come_bit_by_bit() {
     // Too much; given up.
     let mut call = wire.call_raw("store", vec![]).in_parts().unwrap();
     let mut sent = 0;
-    let error = loop {
-        match call.bytes(&[0; 10_000]).await {
-            Ok(()) => sent += 10_000,
-            Err(error) => break error,
-        }
+    while !call.is_over() {
+        call.bytes(&[0; 10_000]).await.unwrap();
+        sent += 10_000;
         assert!(sent < 5 << 20);
-    };
-    assert_eq!(error.code(), Code::TOO_LARGE);
+    }
+    let error = call.finish().await.unwrap_err();
+    assert_eq!((error.code(), error.started()), (Code::TOO_LARGE, Started::No));
+    let mut call = wire.call_raw("store", vec![]).in_parts().unwrap();
+    call.bytes(&[0; 10_000]).await.unwrap();
     drop(call);
     wire.ping().await.unwrap();
     wire.ping().await.unwrap();

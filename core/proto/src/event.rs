@@ -251,7 +251,7 @@ pub enum Event {
         /// The caller's class; the answer goes in the same.
         priority: Priority,
     },
-    /// The peer calls, and its arguments are still coming. Comes only with
+    /// The peer calls, and its arguments come bit by bit. This is told only with
     /// [`Config::partial_arguments`](crate::Config::partial_arguments): the application may
     /// [take them as they come](crate::Connection::take_arguments), or do nothing and get
     /// [`Event::Call`] when they are complete.

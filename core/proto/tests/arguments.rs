@@ -403,3 +403,33 @@ fn without_room_the_call_ends_and_not_the_wire() {
     assert_eq!(failed.count(), over.len());
     assert_eq!(pair.b.stats().incoming_calls, 4 - over.len());
 }
+
+/// Credit for a single byte is not kept back from a caller that has none left.
+#[test]
+fn a_whole_window_can_always_be_held() {
+    let mut pair = Pair::ready(Config::default(), small());
+    let (call, incoming) = taken(&mut pair);
+    pair.a.send_arguments(call, &[1; 10_000], &[], false).unwrap();
+    pair.drive();
+    let mut held = 0;
+    while let Arguments::Part(bytes) = pair.b.read_arguments(incoming) {
+        held += bytes.len();
+    }
+    assert_eq!(held, 4096);
+    pair.b.consume_arguments(incoming, 1);
+    pair.drive();
+    let Arguments::Part(bytes) = pair.b.read_arguments(incoming) else { panic!() };
+    assert_eq!(bytes.len(), 1);
+    // The same when the byte was used first.
+    let (call, incoming) = taken(&mut pair);
+    pair.a.send_arguments(call, &[1], &[], false).unwrap();
+    pair.drive();
+    assert_eq!(read(&mut pair.b, incoming).0.len(), 1);
+    pair.a.send_arguments(call, &[1; 10_000], &[], false).unwrap();
+    pair.drive();
+    let mut held = 0;
+    while let Arguments::Part(bytes) = pair.b.read_arguments(incoming) {
+        held += bytes.len();
+    }
+    assert_eq!(held, 4096);
+}

@@ -37,6 +37,8 @@ pub(crate) struct Job {
     pub(crate) payload: Vec<u8>,
     pub(crate) handles: Vec<Received>,
     pub(crate) deadline: Option<Instant>,
+    /// Its arguments are still coming.
+    pub(crate) coming: bool,
 }
 
 /// A job without handles and deadline, and with its arguments among those of others.
@@ -122,11 +124,12 @@ impl Jobs {
             let payload = arguments.get(start..end).unwrap_or_default();
             start = end;
             if let Some(procedure) = shared.interface.serve(procedure) {
-                let outcome = run(shared, id, procedure, (payload, Vec::new(), None), replies);
+                let outcome =
+                    run(shared, id, procedure, (payload, Vec::new(), None, None), replies);
                 done.push((id, outcome));
             }
         }
-        for Job { id, callee, payload, handles, deadline } in others.drain(..) {
+        for Job { id, callee, payload, handles, deadline, coming } in others.drain(..) {
             let callback;
             let procedure = match callee {
                 Callee::Procedure(index) => match shared.interface.serve(index) {
@@ -143,7 +146,8 @@ impl Jobs {
                     continue;
                 }
             };
-            done.push((id, run(shared, id, procedure, (&payload, handles, deadline), replies)));
+            let message = (&*payload, handles, deadline, coming.then_some(id));
+            done.push((id, run(shared, id, procedure, message, replies)));
         }
         answer(shared, replies, done);
         for buffer in [arguments, replies] {
@@ -183,7 +187,7 @@ fn answer(shared: &Arc<Shared>, replies: &[u8], done: &mut Vec<(IncomingId, Outc
 
 /// What came with a call. Not one struct with the rest: what was just written in pieces is slow to
 /// copy as a whole.
-pub(super) type Message<'a> = (&'a [u8], Vec<Received>, Option<Instant>);
+pub(super) type Message<'a> = (&'a [u8], Vec<Received>, Option<Instant>, Option<IncomingId>);
 
 fn run(
     shared: &Arc<Shared>,
@@ -211,7 +215,7 @@ pub(super) fn run_now(
     shared: &Arc<Shared>,
     id: IncomingId,
     procedure: &Procedure,
-    (payload, handles, deadline): Message<'_>,
+    (payload, handles, deadline, coming): Message<'_>,
     mut cancel: Option<Arc<Cancel>>,
     permit: Permit,
     reply: &mut Vec<u8>,
@@ -219,7 +223,7 @@ pub(super) fn run_now(
     let start = reply.len();
     let served = catch_unwind(AssertUnwindSafe(|| {
         let (reply, cancel) = (&mut *reply, &mut cancel);
-        procedure(Incoming { shared, payload, handles, reply, deadline, cancel })
+        procedure(Incoming { shared, payload, handles, coming, reply, deadline, cancel })
     }));
     let served = served.unwrap_or_else(|panic| Served::Failed(panicked(&*panic)));
     if let Served::Done(given) = served {

@@ -21,13 +21,13 @@ pub(super) fn wait(
     shared: &Arc<Shared>,
     id: IncomingId,
     procedure: &Procedure,
-    (payload, handles, deadline): Message<'_>,
+    (payload, handles, deadline, coming): Message<'_>,
     ticket: Ticket,
 ) {
     let cancel = Arc::<Cancel>::default();
     if shared.start_running(id, &cancel) {
         let (procedure, payload) = (procedure.clone(), payload.to_vec());
-        let work = Some(Work { procedure, payload, handles, deadline });
+        let work = Some(Work { procedure, payload, handles, deadline, coming });
         let task = InLine { shared: shared.clone(), id, work, cancel, ticket };
         shared.runtime().spawn(Box::pin(task));
     }
@@ -38,6 +38,7 @@ struct Work {
     payload: Vec<u8>,
     handles: Vec<Received>,
     deadline: Option<Instant>,
+    coming: Option<IncomingId>,
 }
 
 struct InLine {
@@ -69,9 +70,9 @@ impl Future for InLine {
         }
         let Poll::Ready(permit) = Pin::new(&mut this.ticket).poll(cx) else { return Poll::Pending };
         let Some(work) = this.work.take() else { return Poll::Ready(()) };
-        let Work { procedure, payload, handles, deadline } = work;
+        let Work { procedure, payload, handles, deadline, coming } = work;
         let (mut reply, cancel) = (Vec::new(), Some(this.cancel.clone()));
-        let (shared, message) = (&this.shared, (&*payload, handles, deadline));
+        let (shared, message) = (&this.shared, (&*payload, handles, deadline, coming));
         match run_now(shared, this.id, &procedure, message, cancel, permit, &mut reply) {
             Outcome::Small(_) => shared.finish_running(this.id, Ok((reply, Vec::new()))),
             Outcome::Other(answer) => shared.finish_running(this.id, *answer),

@@ -98,7 +98,8 @@ impl State {
                     }
                     _ => Callee::Nobody(Failure::new(Code::NO_SUCH_PROCEDURE, Started::No)),
                 };
-                batch.jobs.push(Job { id: call, callee, payload, handles, deadline });
+                let coming = false;
+                batch.jobs.push(Job { id: call, callee, payload, handles, deadline, coming });
             }
             Event::Answer { call, payload, handles } => {
                 self.register(&handles);
@@ -133,6 +134,28 @@ impl State {
                 let found = shared.interface.find(&name, fingerprint);
                 self.bound.push(found.map_err(|(code, text)| (code, text.into())));
             }
+            Event::Opened { call, called, deadline, .. } => {
+                let index = match called {
+                    Called::Procedure(number) => match self.bound.get(number as usize) {
+                        Some(Ok(index)) => *index,
+                        _ => return,
+                    },
+                    Called::Named { name, fingerprint } => {
+                        match shared.interface.find(&name, fingerprint) {
+                            Ok(index) => index,
+                            Err(_) => return,
+                        }
+                    }
+                    _ => return,
+                };
+                if shared.interface.takes_arguments(index) && self.engine.take_arguments(call) {
+                    let callee = Callee::Procedure(index);
+                    let (payload, handles) = (Vec::new(), Vec::new());
+                    let coming = true;
+                    batch.jobs.push(Job { id: call, callee, payload, handles, deadline, coming });
+                }
+            }
+            Event::Arguments(call) => batch.wakers.extend(self.part_came(call)),
             Event::Cancelled { call, code } => {
                 event!(trace, peer = shared.about.peer, %code, "peer cancelled a call");
                 if let Some(cancel) = self.running(call) {
@@ -169,6 +192,7 @@ impl State {
                     }
                 }
                 batch.wakers.append(&mut self.close_wakers);
+                batch.wakers.extend(self.parts_lost());
                 batch.garbage.extend(self.drain_exports());
                 let running = self.drain_running();
                 batch.cancelled.extend(running.map(|cancel| (cancel, Code::WIRE_LOST)));
@@ -198,7 +222,8 @@ impl Direct for Tables<'_> {
             other => {
                 let callee = nobody(other);
                 let (payload, handles) = (Vec::new(), Vec::new());
-                self.batch.jobs.push(Job { id, callee, payload, handles, deadline: None });
+                let (deadline, coming) = (None, false);
+                self.batch.jobs.push(Job { id, callee, payload, handles, deadline, coming });
             }
         }
     }

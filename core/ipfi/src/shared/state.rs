@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(super) streams: Vec<Option<StreamSlot>>,
     exports: Vec<Option<Export>>,
     running: Vec<Option<(IncomingId, Arc<Cancel>)>>,
+    /// Procedures that wait for more of their arguments.
+    parts: Vec<(IncomingId, Waker)>,
     /// What the peer calls by numbers.
     pub(super) bound: Vec<Bound>,
     /// Who waits until no more than so many bytes of arguments are unsent.
@@ -85,6 +87,7 @@ impl State {
             streams: Vec::new(),
             exports: Vec::new(),
             running: Vec::new(),
+            parts: Vec::new(),
             bound: Vec::new(),
             arguments: Vec::new(),
             bindings: Vec::new(),
@@ -199,6 +202,21 @@ impl State {
 
     pub(super) fn drain_running(&mut self) -> impl Iterator<Item = Arc<Cancel>> {
         std::mem::take(&mut self.running).into_iter().flatten().map(|(_, cancel)| cancel)
+    }
+
+    /// Wakes when more of the arguments of a call came, or no more will.
+    pub(crate) fn wait_for_part(&mut self, call: IncomingId, cx: &std::task::Context<'_>) {
+        self.parts.retain(|(other, _)| *other != call);
+        self.parts.push((call, cx.waker().clone()));
+    }
+
+    pub(super) fn part_came(&mut self, call: IncomingId) -> Option<Waker> {
+        let place = self.parts.iter().position(|(other, _)| *other == call)?;
+        Some(self.parts.swap_remove(place).1)
+    }
+
+    pub(super) fn parts_lost(&mut self) -> impl Iterator<Item = Waker> {
+        std::mem::take(&mut self.parts).into_iter().map(|(_, waker)| waker)
     }
 
     // ---- callbacks of ours ----

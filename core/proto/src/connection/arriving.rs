@@ -217,17 +217,10 @@ impl Connection {
 
     /// Says that so many bytes of the arguments that were read are used and not held any more.
     pub fn consume_arguments(&mut self, call: IncomingId, bytes: usize) {
-        let window = self.config.limits.message_window as u64;
         let Some(state) = self.incoming_mut(call.0) else { return };
         let mut free = bytes.min(state.charged);
-        let mut admit = None;
         if let InState::Running(Some(arriving)) = &mut state.state {
             arriving.used += bytes as u64;
-            let grant = (arriving.used + window).saturating_sub(arriving.granted);
-            if !arriving.complete && arriving.lost.is_none() && grant >= window / 4 {
-                arriving.granted += grant;
-                admit = Some(grant);
-            }
             if arriving.used + arriving.held() >= arriving.received {
                 // All that was read, and so what its parts have cost besides.
                 free = state.charged;
@@ -235,8 +228,21 @@ impl Connection {
         }
         state.charged -= free;
         self.free(free);
-        if let Some(grant) = admit {
-            self.control(kind::ADMIT_ARGUMENTS, &[u64::from(call.0.index), grant]);
+        self.grant_arguments(call.0);
+    }
+
+    /// Gives credit for what was used: in few frames, but before the peer has to wait for it.
+    fn grant_arguments(&mut self, key: Key) {
+        let window = self.config.limits.message_window as u64;
+        let Some(InCall { state: InState::Running(Some(arriving)), .. }) = self.incoming_mut(key)
+        else {
+            return;
+        };
+        let grant = (arriving.used + window).saturating_sub(arriving.granted);
+        let due = grant >= window / 4 || (grant > 0 && arriving.received == arriving.granted);
+        if due && !arriving.complete && arriving.lost.is_none() {
+            arriving.granted += grant;
+            self.control(kind::ADMIT_ARGUMENTS, &[u64::from(key.index), grant]);
         }
     }
 
@@ -265,6 +271,7 @@ impl Connection {
         }
         if arriving.push(bytes, left, part, &mut self.budget, headroom) {
             self.notify_arguments(key);
+            self.grant_arguments(key);
         } else {
             self.lose_arguments(key, Code::OVERLOADED);
             self.emit_cancelled(key, Code::OVERLOADED);

@@ -80,11 +80,12 @@ impl Connection {
         self.discard(unlisted);
     }
 
-    /// Says whether a call was handed to the driver to its last byte: before that it cannot run.
+    /// Says whether a call was handed to the driver to its last byte: before that it cannot run. But
+    /// if its arguments are sent bit by bit, it may run from the first on.
     fn may_run(&self, key: Key) -> bool {
         self.calls.get(key).is_some_and(|call| match call.express {
             Some(end) => self.out.is_sent(end),
-            None => call.sent && call.out.is_none(),
+            None => call.sent && call.out.as_ref().is_none_or(|out| !out.whole),
         })
     }
 

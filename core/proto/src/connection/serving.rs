@@ -205,7 +205,8 @@ impl Connection {
                 self.timers.insert((at, timer));
             }
         }
-        let opened = (more && self.config.partial_arguments).then(|| receiving.called.clone());
+        let tell = more && total.is_none() && self.config.partial_arguments;
+        let opened = tell.then(|| receiving.called.clone());
         if let Some(call) = self.incoming_mut(key) {
             call.deadline = deadline;
             call.state = InState::Receiving(Box::new(receiving));
@@ -264,7 +265,7 @@ impl Connection {
         if more {
             if receiving.assembly.bytes.len() >= max {
                 // They will be longer. But the application may not have looked at them yet.
-                if partial {
+                if partial && receiving.assembly.total.is_none() {
                     self.full.push(key);
                 } else {
                     self.refuse(key, Code::TOO_LARGE, "");
