@@ -32,7 +32,7 @@ unit:
 	if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --locked --workspace --all-features --no-fail-fast; \
 	else \
-		cargo test --locked --workspace --all-features --lib --bins --tests; \
+		cargo test --locked --workspace --all-features --no-fail-fast --lib --bins --tests; \
 	fi
 	cargo test --locked --workspace --all-features --doc
 

@@ -7,10 +7,16 @@ use std::{alloc::System, sync::Arc};
 use ipfi::{Bytes, Code, Interface, Limits, Receiver, StreamError, Wire, WireOptions, channel};
 use serde::{Deserialize, Serialize};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Mutex,
+};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// What is counted is what all threads allocate.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 #[derive(Serialize, Deserialize)]
 struct Nested(Option<Box<Nested>>);
@@ -41,6 +47,7 @@ const TERA: [u8; 9] = [0xfd, 0, 0, 0, 0, 0, 0x40, 0, 0];
 
 #[tokio::test]
 async fn lengths_allocate_nothing() {
+    let _alone = ALONE.lock().await;
     let (wire, _other) = Wire::pair(Interface::new(), server());
     assert_eq!(wire.call::<i64>("add", (2, 3)).await.unwrap(), 5);
     let region = Region::new(ALLOCATOR);
@@ -62,6 +69,7 @@ async fn lengths_allocate_nothing() {
 
 #[tokio::test]
 async fn bad_items_are_errors_of_their_stream() {
+    let _alone = ALONE.lock().await;
     let (wire, _other) = Wire::pair(Interface::new(), server());
     let (sender, receiver) = channel::<String>(4);
     // Bytes that a `Vec<u8>` is not: too long for what comes.
@@ -97,6 +105,7 @@ fn hello(name: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn other_wires_of_the_interface_go_on() {
+    let _alone = ALONE.lock().await;
     let conversations: Vec<(&str, Vec<u8>, u32)> = vec![
         ("not this protocol", b"GET / HTTP/1.1\r\n\r\n".to_vec(), 32),
         ("a frame of 2^60 bytes", [hello("add"), vec![0xff; 8], vec![0x0f]].concat(), 35),
@@ -132,6 +141,7 @@ async fn other_wires_of_the_interface_go_on() {
 
 #[tokio::test]
 async fn endless_arguments_and_ten_thousand_calls_stay_within_limits() {
+    let _alone = ALONE.lock().await;
     let limits = Limits { max_buffered: 4 << 20, max_calls: 128, ..Limits::default() };
     let worst = limits.worst_case();
     let options = WireOptions::new().limits(limits);
@@ -167,6 +177,7 @@ async fn endless_arguments_and_ten_thousand_calls_stay_within_limits() {
 
 #[tokio::test]
 async fn a_callback_that_does_not_exist_is_an_error_of_its_call() {
+    let _alone = ALONE.lock().await;
     let (mut stranger, wire, other, _served) = stranger(WireOptions::new());
     // OPEN 0 of callback 5, then a call that is in order.
     stranger.write_all(&hello("add")).await.unwrap();
@@ -220,6 +231,7 @@ fn tree(random: &mut impl FnMut(usize) -> usize, depth: usize) -> Tree {
 /// is an error or a value, and takes little.
 #[test]
 fn decoding_anything_is_harmless() {
+    let _alone = ALONE.blocking_lock();
     let mut random = random();
     let mut codecs = vec![ipfi::Codec::Bincode];
     #[cfg(feature = "msgpack")]
@@ -258,6 +270,7 @@ fn decoding_anything_is_harmless() {
 
 #[tokio::test]
 async fn a_storm_of_resets_ends_its_wire_only() {
+    let _alone = ALONE.lock().await;
     let limits = Limits { resets: 1000, ..Limits::default() };
     let (mut stranger, wire, other, _served) = stranger(WireOptions::new().limits(limits));
     stranger.write_all(&hello("forever")).await.unwrap();
@@ -276,6 +289,7 @@ async fn a_storm_of_resets_ends_its_wire_only() {
 
 #[tokio::test]
 async fn senders_of_strangers_are_released() {
+    let _alone = ALONE.lock().await;
     let (wire, _other) = Wire::pair(Interface::new(), server());
     for _ in 0..1000 {
         let (sender, receiver) = channel::<u8>(1);
