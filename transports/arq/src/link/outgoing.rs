@@ -131,6 +131,10 @@ impl Link {
         };
         syn.encode(&mut self.frame, if is_network { LEAST_GREETING } else { 0 });
         self.give(now, EscapeMap::CONTROLS);
+        if let Some(turn) = &mut self.turn {
+            // Until somebody answers: two that begin together would go on together.
+            turn.missed();
+        }
         self.end_burst(true);
     }
 
