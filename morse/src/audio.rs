@@ -146,21 +146,39 @@ impl Shared {
     /// Sleeps until `ready`, and gives up when the device fails or stops.
     #[expect(clippy::disallowed_methods, reason = "a device that has stopped wakes nobody")]
     fn wait(&self, device: &str, mut ready: impl FnMut() -> bool) -> Result<(), AudioError> {
-        let mut beats = self.beats.load(Ordering::Relaxed);
-        let mut since = Instant::now();
-        loop {
-            if ready() {
-                return Ok(());
-            }
-            self.failed(device)?;
-            let now = self.beats.load(Ordering::Relaxed);
-            if now != beats {
-                (beats, since) = (now, Instant::now());
-            } else if since.elapsed() >= PATIENCE {
-                return Err(AudioError::Stalled(device.into()));
-            }
+        let mut pulse = Pulse::new();
+        while !ready() {
+            self.check(device, &mut pulse)?;
             std::thread::park_timeout(PATIENCE);
         }
+        Ok(())
+    }
+
+    /// Whether the device has failed, or has stopped since the `pulse` began.
+    fn check(&self, device: &str, pulse: &mut Pulse) -> Result<(), AudioError> {
+        self.failed(device)?;
+        let beats = self.beats.load(Ordering::Relaxed);
+        if pulse.beats != beats {
+            *pulse = Pulse { beats, ..Pulse::new() };
+        }
+        if pulse.since.elapsed() < PATIENCE {
+            return Ok(());
+        }
+        Err(AudioError::Stalled(device.into()))
+    }
+}
+
+/// When a device was last seen alive.
+#[derive(Debug)]
+struct Pulse {
+    beats: u64,
+    since: Instant,
+}
+
+impl Pulse {
+    #[expect(clippy::disallowed_methods, reason = "a device that has stopped wakes nobody")]
+    fn new() -> Self {
+        Self { beats: 0, since: Instant::now() }
     }
 }
 

@@ -2,14 +2,15 @@
 # air.sh COMMAND [ARGUMENT]...: runs a command on a machine that has sound, though it has none.
 #
 # Starts PipeWire with one null sink ("air"), whose monitor is the microphone: what one program
-# plays, another hears. All is private (its own runtime directory and D-Bus) and ends with the
+# plays, another hears. There are two more ("here" and "there"), which take part if they are asked
+# for by name, as two cables. All is private (its own runtime directory and D-Bus) and ends with the
 # command, whose exit code is ours. Needs no root, no sound card, no session.
 #
 # Debian: apt-get install --no-install-recommends dbus libspa-0.2-modules pipewire pipewire-alsa \
 #         pipewire-pulse pulseaudio-utils wireplumber
 set -eu
 
-[ $# -gt 0 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -gt 0 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 for tool in dbus-daemon pipewire pipewire-pulse wireplumber pactl; do
     command -v "$tool" >/dev/null || { echo "air.sh: $tool is missing: see the packages in $0" >&2; exit 69; }
 done
@@ -40,18 +41,24 @@ context.properties = {
     default.clock.min-quantum = 256
     default.clock.max-quantum = 8192
 }
-context.objects = [ {
-    factory = adapter
-    args = {
-        factory.name = support.null-audio-sink
-        node.name = air
-        media.class = Audio/Sink
-        object.linger = true
-        audio.position = [ MONO ]
-        monitor.channel-volumes = true
-    }
-} ]
+context.objects = [
 CONF
+for sink in air here there; do
+    cat >>"$XDG_CONFIG_HOME/pipewire/pipewire.conf.d/air.conf" <<CONF
+    {
+        factory = adapter
+        args = {
+            factory.name = support.null-audio-sink
+            node.name = $sink
+            media.class = Audio/Sink
+            object.linger = true
+            audio.position = [ MONO ]
+            monitor.channel-volumes = true
+        }
+    }
+CONF
+done
+echo ']' >>"$XDG_CONFIG_HOME/pipewire/pipewire.conf.d/air.conf"
 
 # await WHAT COMMAND...: until the command succeeds, ten seconds at most
 await() {

@@ -1,12 +1,13 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{FromSample, SizedSample};
 
 use super::devices::{self, Direction};
-use super::{AudioError, Shared};
+use super::{AudioError, Pulse, Shared};
 use crate::resample::Resampler;
 use crate::wav::Channel;
 
@@ -29,6 +30,7 @@ pub struct Capture {
     block: Vec<f32>,
     /// A gap that was met behind samples already handed out.
     gap_due: bool,
+    pulse: Pulse,
     own_thread: PhantomData<*const ()>,
 }
 
@@ -85,6 +87,7 @@ impl Capture {
             resampler,
             block: Vec::new(),
             gap_due: false,
+            pulse: Pulse::new(),
             own_thread: PhantomData,
         })
     }
@@ -137,6 +140,24 @@ impl Capture {
             }
         }
         Ok(Captured::Samples)
+    }
+
+    /// As [`read`](Self::read), but comes back without samples when none have come for `patience`,
+    /// or when another device of this thread wants something.
+    #[expect(clippy::disallowed_methods, reason = "a device that has stopped wakes nobody")]
+    pub fn read_within(
+        &mut self,
+        samples: &mut Vec<f32>,
+        patience: Duration,
+    ) -> Result<Captured, AudioError> {
+        if self.ring.is_empty() && !self.gap_due {
+            std::thread::park_timeout(patience);
+            if self.ring.is_empty() {
+                self.shared.check(&self.device, &mut self.pulse)?;
+                return Ok(Captured::Samples);
+            }
+        }
+        self.read(samples)
     }
 
     fn gap(&self) -> Captured {

@@ -1,6 +1,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{FromSample, SizedSample};
@@ -19,6 +20,7 @@ pub struct Playback {
     ring: rtrb::Producer<f32>,
     shared: Arc<Shared>,
     device: String,
+    device_rate: u32,
     resampler: Option<Resampler>,
     block: Vec<f32>,
     started: bool,
@@ -57,6 +59,7 @@ impl Playback {
             ring,
             shared,
             device: name,
+            device_rate: config.sample_rate,
             resampler,
             block: Vec::new(),
             started: false,
@@ -99,6 +102,13 @@ impl Playback {
             self.start()?;
         }
         Ok(())
+    }
+
+    /// How much of what was written the device has not taken yet.
+    #[must_use]
+    pub fn ahead(&self) -> Duration {
+        let waiting = self.ring.buffer().capacity() - self.ring.slots();
+        Duration::from_secs_f64(waiting as f64 / f64::from(self.device_rate))
     }
 
     /// Starts the device, if it is not: what was written is heard from now on.

@@ -55,6 +55,7 @@ use crate::modem::{self, Mode, Plain};
 
 pub use air::Air;
 use desk::Desk;
+pub use shared::Bystander;
 use station::{Choice, Station};
 use stream::MorseStream;
 
@@ -135,6 +136,10 @@ ipfi_transport::options! {
     }
 }
 
+/// How long sound takes at most from one program through two usual cards into the other, and until
+/// it is noticed there.
+const CARDS: Duration = Duration::from_millis(200);
+
 /// A simulated air as one word of an address: the items of [`channel::Air`] with `/` between them
 /// in place of commas and `:` in place of slashes.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,11 +167,14 @@ impl MorseOptions {
     }
 
     /// What the link is told about the modem.
-    fn link(&self) -> LinkConfig {
+    fn link(&self, by_card: bool) -> LinkConfig {
         let mode = self.mode.choice().first().parameters(&self.modem().plain);
         let packet = (mode.packet as f64 + mode.overhead) / mode.rate;
         let medium = HalfDuplex {
-            guard: self.guard.unwrap_or_else(|| Duration::from_secs_f64(mode.guard)),
+            guard: self.guard.unwrap_or_else(|| {
+                let devices = if by_card { CARDS } else { Duration::ZERO };
+                Duration::from_secs_f64(mode.guard).max(devices)
+            }),
             burst: Duration::from_secs_f64((5.0 * packet).max(10.0)),
             preamble: mode.overhead.round() as u16,
         };
@@ -210,8 +218,17 @@ impl Morse {
         let station = Station::new(&config, choice, desk.clone()).map_err(invalid)?;
         let station = station.show(options.show).channel(&options.channel).holding(turn);
         let via = self.sound(station, &options).await?;
-        let link = ipfi_arq::connect(Box::new(desk.packets(via)), options.link(), random_id());
+        let link = ipfi_arq::connect(
+            Box::new(desk.packets(via)),
+            options.link(self.is_by_card(&options)),
+            random_id(),
+        );
         Ok(Box::new(MorseStream::new(link.await?, desk)))
+    }
+
+    fn is_by_card(&self, options: &MorseOptions) -> bool {
+        let has_air = self.air.is_some() || options.air.is_some();
+        !has_air && options.r#in.is_none() && options.out.is_none()
     }
 
     /// Gives the station its sound; says where.

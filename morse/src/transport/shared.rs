@@ -65,6 +65,33 @@ pub(crate) async fn join(name: &str) -> io::Result<Place> {
     Err(io::Error::other(text))
 }
 
+/// Somebody in a simulated air that an address names by `air=NAME`, who hears all others and says
+/// nothing: to record them, or to read along.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// let mut bystander = ipfi_morse::transport::Bystander::join("test").await?;
+/// let sound: Vec<f32> = bystander.hear().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Bystander(Place);
+
+impl Bystander {
+    /// The samples a second of every simulated air.
+    pub const RATE: u32 = super::air::RATE;
+
+    /// Enters the air of this name; it is there as long as somebody is in it.
+    pub async fn join(name: &str) -> io::Result<Self> {
+        Ok(Self(join(name).await?))
+    }
+
+    /// Waits for the next 10 ms of sound. The others wait for whoever does not ask.
+    pub async fn hear(&mut self) -> io::Result<Vec<f32>> {
+        self.0.exchange(&[]).await
+    }
+}
+
 /// Whether a name can be one of an air.
 pub(crate) fn is_name(name: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

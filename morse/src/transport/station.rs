@@ -1,5 +1,6 @@
 //! A modem with its manners: it does not listen to itself, and says when somebody is on the air.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -26,6 +27,9 @@ impl Choice {
 /// of a cable between programs the faintest leakage of a tone would look like a tone.
 const HISS: f32 = 3e-4;
 
+/// How many of its packets a station knows again when it hears them.
+const ECHOES: usize = 16;
+
 /// Sound in, sound out; packets on the [`Desk`].
 #[derive(Debug)]
 pub(crate) struct Station {
@@ -49,6 +53,8 @@ pub(crate) struct Station {
     shows: bool,
     /// Where packets of this channel are changed so that the checks of others fail on them.
     channel: u64,
+    /// Own packets that may still echo. No two packets of a link are the same in both directions.
+    sent: VecDeque<Vec<u8>>,
     dither: fastrand::Rng,
     noisy: Vec<f32>,
     /// A listener's only turn, given back when the station is off the air.
@@ -73,17 +79,19 @@ impl Station {
             lagging: 0,
             shows: false,
             channel: 0,
+            sent: VecDeque::with_capacity(ECHOES),
             dither: fastrand::Rng::with_seed(1),
             noisy: Vec::new(),
             turn: None,
         })
     }
 
-    /// What a sound card adds: silence before the first sample, and time until the last is over.
+    /// What a sound card adds: silence before the first sample, and after the last one until it
+    /// has been heard.
     #[cfg(feature = "audio")]
     pub(crate) fn delays(mut self, lead: Duration, lag: Duration) -> Self {
         let samples = |time: Duration| time.as_micros() as u64 * u64::from(self.rate) / 1_000_000;
-        (self.lead, self.lag) = (samples(lead), samples(lead) + samples(lag));
+        (self.lead, self.lag) = (samples(lead), samples(lag));
         self
     }
 
@@ -160,6 +168,7 @@ impl Station {
 
     fn hear(&mut self, event: Event) {
         match event {
+            Event::Packet(packet) if self.sent.contains(&packet.bytes) => {}
             Event::Packet(mut packet) => {
                 self.ladder.heard(&packet);
                 self.tune(&mut packet.bytes);
@@ -187,6 +196,10 @@ impl Station {
     fn take_packets(&mut self) {
         while let Some(mut packet) = self.desk.next() {
             self.tune(&mut packet);
+            if self.sent.len() == ECHOES {
+                self.sent.pop_front();
+            }
+            self.sent.push_back(packet.clone());
             let mode = self.mode();
             let note = Note { wish: Some(self.ladder.wish()), tag: 0 };
             // The link was told how long a packet may be.
@@ -201,6 +214,7 @@ impl Station {
             if !self.sounds {
                 self.sounds = true;
                 self.leading = self.lead;
+                self.lagging = self.lag.max(1);
             }
         }
     }
