@@ -12,7 +12,9 @@ use crate::exit::Usage;
 use crate::source::Recording;
 
 pub(crate) mod canvas;
+mod packets;
 mod picture;
+mod scale;
 
 /// The longest piece in one picture, seconds.
 const LONGEST: f64 = 600.0;
@@ -48,6 +50,10 @@ pub(crate) struct Plot {
     /// Frequencies to show, such as 300-1200; else what lies around the tone
     #[arg(long, value_name = "HZ-HZ", value_parser = band)]
     band: Option<(f64, f64)>,
+
+    /// Reads packets of the transport `morse:`, in whatever mode, not text
+    #[arg(long)]
+    packets: bool,
 }
 
 /// Reads two frequencies.
@@ -79,12 +85,20 @@ impl Plot {
                 self.from + LONGEST
             );
         }
-        let events = decoder::decode(&samples, rate)?;
-        let title = picture::Title {
+        let named = || format!("cannot write {}", self.output.display());
+        let mut title = scale::Title {
             name: recording.name().to_owned(),
             from: self.from,
-            text: decoder::text(&events),
+            text: String::new(),
         };
+        let width = usize::from(self.width);
+        if self.packets {
+            let canvas = packets::draw((&samples, rate), &title, width)?;
+            let file = File::create(&self.output).with_context(named)?;
+            return canvas.write_png(BufWriter::new(file)).with_context(named);
+        }
+        let events = decoder::decode(&samples, rate)?;
+        title.text = decoder::text(&events);
         let characters: Vec<_> = events
             .into_iter()
             .filter_map(|event| match event {
@@ -93,11 +107,25 @@ impl Plot {
             })
             .collect();
         let picture = picture::Picture::new(&samples, rate, &characters, self.band);
-        let canvas = picture.draw(&title, usize::from(self.width));
-        let named = || format!("cannot write {}", self.output.display());
+        let canvas = picture.draw(&title, width);
         let file = File::create(&self.output).with_context(named)?;
         canvas.write_png(BufWriter::new(file)).with_context(named)
     }
+}
+
+/// A PNG of sound in which the transport `morse:` talks: spectrogram, and the letters under it.
+///
+/// ```
+/// let silence = vec![0.0; 48_000];
+/// let png = ipfi_morse_app::picture_of_packets((&silence, 48_000), "silence", 800)?;
+/// assert!(png.starts_with(b"\x89PNG"));
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub fn picture_of_packets(sound: (&[f32], u32), name: &str, width: u16) -> anyhow::Result<Vec<u8>> {
+    let title = scale::Title { name: name.into(), from: 0.0, text: String::new() };
+    let mut png = Vec::new();
+    packets::draw(sound, &title, usize::from(width.clamp(400, 8000)))?.write_png(&mut png)?;
+    Ok(png)
 }
 
 /// The samples from one time to another, ten minutes of them at most; and whether there are more.

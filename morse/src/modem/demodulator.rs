@@ -10,6 +10,8 @@ use super::signal::SignalSearch;
 use super::{Config, ConfigError, Plain};
 use crate::resample::Resampler;
 
+/// The number of the first sample: the first window of the search ends soon after it.
+const FIRST: usize = Search::WINDOW - HOP;
 /// Packets that may be arriving at the same time, most of which will turn out to be none.
 const MOST_RECEPTIONS: usize = 6;
 /// Events that are kept for a caller who does not ask; letters are dropped first.
@@ -40,6 +42,10 @@ pub enum Event {
         stream: usize,
         /// `A` to `Z` and `0` to `9`.
         text: String,
+        /// When the first of them began, in seconds since the first sample.
+        start: f64,
+        /// When the last of them ended.
+        end: f64,
     },
     /// A packet has arrived whole.
     Packet(Packet),
@@ -117,14 +123,13 @@ impl Demodulator {
             resampler,
             resampled: Vec::new(),
             filter: HighPass::default(),
-            // The first window ends soon after the first sample.
-            sound: vec![0.0; Search::WINDOW - HOP],
+            sound: vec![0.0; FIRST],
             base: 0,
             search: Search::new(),
             window: 0,
             found: Vec::new(),
             signals: SignalSearch::new(&Mode::Plain.shape(&config.plain)),
-            first: (Search::WINDOW - HOP) as u64,
+            first: FIRST as u64,
             receptions: Vec::new(),
             ear: Ear::default(),
             carrier: false,
@@ -231,6 +236,7 @@ impl Demodulator {
         let mut index = 0;
         while let Some(reception) = self.receptions.get_mut(index) {
             let mode = reception.mode();
+            let begun = reception.next;
             match reception.advance(&self.sound, self.base) {
                 Progress::Waiting => index += 1,
                 Progress::Nothing => {
@@ -241,9 +247,11 @@ impl Demodulator {
                     self.note(Event::Begin { mode, length: header.length, seconds });
                 }
                 Progress::Letters(streams) => {
+                    let time = |sample: f64| (sample - FIRST as f64) / f64::from(RATE);
+                    let (start, end) = (time(begun), time(reception.end_of_letters()));
                     let ended = reception.finish();
                     for (stream, text) in streams.into_iter().enumerate() {
-                        self.note(Event::Letters { mode, stream, text });
+                        self.note(Event::Letters { mode, stream, text, start, end });
                     }
                     if let Some(ended) = ended {
                         let whole = self.receptions.swap_remove(index);

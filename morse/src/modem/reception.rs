@@ -138,6 +138,11 @@ impl Reception {
         self.shape.dot as f64 * (1.0 + self.stretch)
     }
 
+    /// Where the letters of the last row ended: after them is the pause between words.
+    pub(crate) fn end_of_letters(&self) -> f64 {
+        self.next - self.shape.pause as f64 * self.dot()
+    }
+
     /// How long the packet takes from its header on, seconds.
     pub(crate) fn seconds(&self) -> f64 {
         let rows = self.header.map_or(0, |(_, layout)| layout.rows);

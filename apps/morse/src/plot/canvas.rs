@@ -1,5 +1,6 @@
 //! A picture: rectangles, lines, letters, and a PNG of them.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts};
@@ -52,16 +53,45 @@ impl Canvas {
         }
     }
 
+    /// Writes the picture, with a palette if it has few colours.
     pub(super) fn write_png(&self, writer: impl Write) -> Result<(), png::EncodingError> {
         let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let mut encoder = png::Encoder::new(writer, size(self.width), size(self.height));
-        encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::High);
+        let Some((palette, indices)) = self.palette() else {
+            encoder.set_color(png::ColorType::Rgb);
+            let mut writer = encoder.write_header()?;
+            writer.write_image_data(&self.pixels)?;
+            return writer.finish();
+        };
+        encoder.set_color(png::ColorType::Indexed);
+        encoder.set_palette(palette);
+        encoder.set_filter(png::Filter::NoFilter);
         let mut writer = encoder.write_header()?;
-        writer.write_image_data(&self.pixels)?;
+        writer.write_image_data(&indices)?;
         writer.finish()
     }
+
+    /// The colours, and which of them each pixel has, if there are at most 256.
+    fn palette(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let mut known = BTreeMap::new();
+        let mut palette = Vec::new();
+        let mut indices = Vec::with_capacity(self.pixels.len() / 3);
+        for pixel in self.pixels.as_chunks::<3>().0 {
+            let next = known.len();
+            let index = *known.entry(*pixel).or_insert_with(|| {
+                palette.extend_from_slice(pixel);
+                next
+            });
+            indices.push(u8::try_from(index).ok()?);
+        }
+        Some((palette, indices))
+    }
 }
+
+/// The shades of heat: few, so that pictures stay small, and still smooth to the eye.
+const SHADES: f32 = 16.0;
 
 /// A colour for 0 (quiet) to 1 (loud): black, violet, orange, yellow, white, evenly brighter, so
 /// that it survives grey print (after "inferno" of matplotlib).
@@ -77,7 +107,7 @@ pub(crate) fn heat(level: f32) -> Colour {
         [249.0, 201.0, 50.0],
         [252.0, 255.0, 200.0],
     ];
-    let position = level.clamp(0.0, 1.0) * 8.0;
+    let position = (level.clamp(0.0, 1.0) * SHADES).round() / SHADES * 8.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
     {
         let index = (position as usize).min(7);

@@ -5,38 +5,21 @@ use std::fmt::Write;
 
 use ipfi_morse::decoder::Character;
 
-use super::canvas::{Canvas, Colour, LETTER, heat};
-use crate::spectrum::{Spectrum, amplitude};
+use super::canvas::{Canvas, Colour, LETTER};
+use super::scale::{
+    BACKGROUND, BRIGHT, DIM, LEFT, LETTERS, MOST_ROWS, PANEL, READ, RIGHT, SPECTROGRAM, Scale,
+    TIMES, TOP, Title, range, spectrogram,
+};
+use crate::spectrum::amplitude;
 
-const BACKGROUND: Colour = [16, 18, 24];
-const PANEL: Colour = [26, 29, 37];
-const GRID: Colour = [58, 64, 78];
-const DIM: Colour = [140, 148, 164];
-const BRIGHT: Colour = [236, 239, 244];
 const TONE: Colour = [120, 220, 232];
 const ENVELOPE: Colour = [97, 175, 239];
-const READ: Colour = [166, 226, 110];
 const DOUBTFUL: Colour = [255, 120, 90];
 
-/// Margins and heights in pixels.
-const LEFT: usize = 72;
-const RIGHT: usize = 20;
-const TOP: usize = 76;
-const SPECTROGRAM: usize = 150;
+/// Heights in pixels.
 const WAVE: usize = 54;
 const MARKS: usize = 10;
-const LETTERS: usize = 26;
-const TIMES: usize = 30;
 const ROW: usize = SPECTROGRAM + WAVE + MARKS + LETTERS + TIMES + 12;
-const MOST_ROWS: usize = 20;
-
-#[derive(Debug)]
-pub(super) struct Title {
-    pub(super) name: String,
-    /// Where in the recording the picture begins, seconds.
-    pub(super) from: f64,
-    pub(super) text: String,
-}
 
 #[derive(Debug)]
 pub(super) struct Picture<'a> {
@@ -85,25 +68,32 @@ impl<'a> Picture<'a> {
         let footer = 16 + lines.len() * 22;
         let mut canvas = Canvas::new(width, TOP + rows * ROW + footer, BACKGROUND);
         self.draw_head(&mut canvas, title, seconds);
-        let columns = self.spectrogram(rows * across, span / across as f64);
-        let (floor, peak) = range(&columns);
-        let levels = self.envelope(rows * across, span / across as f64);
+        let step = span / across as f64;
+        // Spectra as long as a dot, so that dots stand apart, but no finer than the ear.
+        let fine = self.dot.clamp(0.002, 0.05);
+        let sound = (self.samples, self.rate);
+        let columns = spectrogram(sound, fine, (self.low, self.high), rows * across, step);
+        let shades = range(&columns);
+        let levels = self.envelope(rows * across, step);
         let loudest = levels.iter().copied().fold(1e-9, f64::max);
         for row in 0..rows {
-            let view = Row {
-                picture: self,
+            let scale = Scale {
                 top: TOP + row * ROW,
                 across,
                 start: row as f64 * span,
                 span,
                 offset: title.from,
+                low: self.low,
+                high: self.high,
             };
+            let view = Row { picture: self, scale };
             let part = row * across..(row + 1) * across;
-            view.draw_heat(&mut canvas, &columns[part.clone()], floor, peak);
-            view.draw_frequencies(&mut canvas);
+            scale.draw_heat(&mut canvas, &columns[part.clone()], shades);
+            scale.draw_frequencies(&mut canvas);
+            view.draw_tone(&mut canvas);
             view.draw_wave(&mut canvas, &levels[part], loudest);
             view.draw_characters(&mut canvas);
-            view.draw_times(&mut canvas);
+            scale.draw_times(&mut canvas, scale.top + SPECTROGRAM + WAVE + MARKS + LETTERS);
         }
         for (i, line) in lines.iter().enumerate() {
             canvas.text(LEFT, TOP + rows * ROW + 4 + i * 22, 2, BRIGHT, line);
@@ -135,26 +125,6 @@ impl<'a> Picture<'a> {
             canvas.text(x + 14, 60, 1, DIM, name);
             x += (name.len() + 4) * LETTER;
         }
-    }
-
-    /// The levels shown, for each column of pixels from top to bottom, in dB.
-    fn spectrogram(&self, columns: usize, step: f64) -> Vec<Vec<f32>> {
-        // As long as a dot, so that dots stand apart, but no finer than the ear.
-        let mut spectrum = Spectrum::new(self.rate, self.dot.clamp(0.002, 0.05), 10.0);
-        let rate = f64::from(self.rate);
-        let half = spectrum.span() as f64 / 2.0;
-        (0..columns)
-            .map(|column| {
-                let begin = (column as f64 + 0.5) * step * rate - half;
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = ">= 0")]
-                let begin = (begin.max(0.0) as usize).min(self.samples.len());
-                let lines = spectrum.of(&self.samples[begin..]);
-                let hz = |y: usize| {
-                    self.high - (self.high - self.low) * y as f64 / (SPECTROGRAM - 1) as f64
-                };
-                (0..SPECTROGRAM).map(|y| spectrum.at(&lines, hz(y))).collect()
-            })
-            .collect()
     }
 
     /// The amplitude of the tone for each column of pixels, over the time of half a dot.
@@ -193,69 +163,27 @@ impl<'a> Picture<'a> {
 /// A row of the picture.
 struct Row<'a> {
     picture: &'a Picture<'a>,
-    top: usize,
-    across: usize,
-    /// Seconds from the beginning of the samples, and how many there are.
-    start: f64,
-    span: f64,
-    /// What is added to them on the scale.
-    offset: f64,
+    scale: Scale,
 }
 
 impl Row<'_> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels")]
-    fn x(&self, time: f64) -> Option<usize> {
-        let part = (time - self.start) / self.span;
-        (0.0..=1.0).contains(&part).then(|| LEFT + (part * self.across as f64) as usize)
-    }
-
-    fn time(&self, column: usize) -> f64 {
-        self.start + (column as f64 + 0.5) / self.across as f64 * self.span
-    }
-
-    fn draw_heat(&self, canvas: &mut Canvas, columns: &[Vec<f32>], floor: f32, peak: f32) {
-        for (column, levels) in columns.iter().enumerate() {
-            for (y, level) in levels.iter().enumerate() {
-                let heat = heat((level - floor) / (peak - floor));
-                canvas.set(LEFT + column, self.top + y, heat);
-            }
-        }
-    }
-
-    fn draw_frequencies(&self, canvas: &mut Canvas) {
-        let Picture { low, high, .. } = *self.picture;
-        let y = |hz: f64| {
-            let part = (high - hz) / (high - low);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels")]
-            let y = (part * (SPECTROGRAM - 1) as f64).round() as usize;
-            y
-        };
-        let step = round_step((high - low) / 4.0);
-        let mut hz = (low / step).ceil() * step;
-        while hz <= high {
-            let y = self.top + y(hz);
-            canvas.fill(LEFT - 6, y, 5, 1, DIM);
-            let label = format!("{hz:.0}");
-            let width = label.len() * LETTER;
-            canvas.text(LEFT - 10 - width, y.saturating_sub(3), 1, DIM, &label);
-            hz += step;
-        }
-        canvas.text(8, self.top, 1, DIM, "Hz");
-        // The tone that was followed, dotted where it does not sound
-        for column in (0..self.across).step_by(4) {
-            let time = self.time(column);
+    /// The tone that was followed, dotted where it does not sound.
+    fn draw_tone(&self, canvas: &mut Canvas) {
+        let Scale { low, high, across, .. } = self.scale;
+        for column in (0..across).step_by(4) {
+            let time = self.scale.time(column);
             if let Some(tone) = self.picture.tone(time)
                 && (low..=high).contains(&tone)
                 && !self.picture.sounds(time)
             {
-                canvas.fill(LEFT + column, self.top + y(tone), 2, 1, TONE);
+                canvas.fill(LEFT + column, self.scale.y(tone), 2, 1, TONE);
             }
         }
     }
 
     fn draw_wave(&self, canvas: &mut Canvas, levels: &[f64], loudest: f64) {
-        let top = self.top + SPECTROGRAM + 4;
-        canvas.fill(LEFT, top, self.across, WAVE - 8, PANEL);
+        let top = self.scale.top + SPECTROGRAM + 4;
+        canvas.fill(LEFT, top, self.scale.across, WAVE - 8, PANEL);
         for (column, level) in levels.iter().enumerate() {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels")]
             let height = (level / loudest * (WAVE - 10) as f64).round() as usize;
@@ -266,58 +194,26 @@ impl Row<'_> {
 
     /// The marks that were read, and the letters under them.
     fn draw_characters(&self, canvas: &mut Canvas) {
-        let top = self.top + SPECTROGRAM + WAVE;
+        let top = self.scale.top + SPECTROGRAM + WAVE;
         for character in self.picture.characters {
             let colour = blend(DOUBTFUL, READ, character.confidence);
             for mark in &character.marks {
-                let end = self.start + self.span;
-                let ends = (self.x(mark.start.max(self.start)), self.x(mark.end.min(end)));
+                let Scale { start, span, .. } = self.scale;
+                let end = start + span;
+                let ends = (self.scale.x(mark.start.max(start)), self.scale.x(mark.end.min(end)));
                 if let (Some(left), Some(right)) = ends {
                     canvas.fill(left, top, (right - left).max(1), 6, colour);
                 }
             }
             let text = character.symbol.to_string();
             let width = text.chars().count() * LETTER * 2;
-            if let Some(middle) = self.x(f64::midpoint(character.start, character.end)) {
+            if let Some(middle) = self.scale.x(f64::midpoint(character.start, character.end)) {
                 let left = middle.saturating_sub(width / 2).max(LEFT);
                 canvas.text(left, top + MARKS + 2, 2, colour, &text);
             }
         }
         canvas.text(8, top + MARKS + 4, 1, DIM, "text");
     }
-
-    fn draw_times(&self, canvas: &mut Canvas) {
-        let top = self.top + SPECTROGRAM + WAVE + MARKS + LETTERS;
-        canvas.fill(LEFT, top, self.across, 1, GRID);
-        let step = round_step(self.span / 12.0);
-        let digits = if step < 0.1 { 2 } else { usize::from(step < 1.0) };
-        let first = ((self.start + self.offset) / step).ceil();
-        let mut tick = first;
-        while let Some(x) = self.x(tick * step - self.offset) {
-            canvas.fill(x, top, 1, 5, DIM);
-            let label = format!("{:.digits$}", tick * step);
-            canvas.text(x.saturating_sub(label.len() * LETTER / 2), top + 8, 1, DIM, &label);
-            tick += 1.0;
-        }
-        canvas.text(8, top + 8, 1, DIM, "s");
-    }
-}
-
-/// What is shown as black and as white: the noise, and the loudest.
-fn range(columns: &[Vec<f32>]) -> (f32, f32) {
-    let mut levels: Vec<f32> = columns.iter().flatten().step_by(7).copied().collect();
-    levels.sort_by(f32::total_cmp);
-    let at = |part: usize| levels.get(levels.len() * part / 1000).copied().unwrap_or(-100.0);
-    let peak = at(998);
-    let floor = at(700).max(peak - 60.0);
-    (floor, peak.max(floor + 20.0))
-}
-
-/// A round number near this one: 1, 2 or 5 times a power of ten.
-fn round_step(wanted: f64) -> f64 {
-    let power = 10f64.powf(wanted.max(1e-6).log10().floor());
-    let nice = [1.0, 2.0, 5.0, 10.0].map(|n| n * power);
-    nice.into_iter().find(|&n| n >= wanted).unwrap_or(wanted)
 }
 
 fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -352,12 +248,6 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn steps_are_round() {
-        let steps = [0.013, 0.3, 1.0, 3.3, 70.0, 2e5].map(round_step);
-        assert_eq!(format!("{steps:?}"), "[0.02, 0.5, 1.0, 5.0, 100.0, 200000.0]");
-    }
 
     #[test]
     fn text_is_wrapped_between_words() {
