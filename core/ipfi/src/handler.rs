@@ -1,6 +1,6 @@
 //! What can serve a procedure: `fn`, `async fn`, closures.
 
-use std::{future::Future, sync::Arc};
+use std::{convert::identity, future::Future, sync::Arc};
 
 use ipfi_proto::{Code, Failure, Started};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -175,133 +175,81 @@ fn erase<A: DeserializeOwned, K, R: Reply<K>>(
     Erased { args, result, serve: Arc::new(serve) }
 }
 
+/// For functions of these arguments: plain and async, with a context before them and without.
 macro_rules! handlers { ($(($($A:ident)*))*) => { $(
-    #[allow(non_snake_case, unused_parens, clippy::allow_attributes_without_reason)]
-    impl<F, K, R, $($A),*> Handler<(Plain, K, R, ($($A,)*))> for F
-    where
-        F: Fn($($A),*) -> R + Send + Sync + 'static,
-        R: Reply<K> + 'static,
-        K: 'static,
-        $($A: DeserializeOwned + Send + 'static),*
-    {
-        type Args = ($($A,)*);
-        type Output = R::Value;
-
-        fn erase(self) -> Erased {
-            erase::<($($A,)*), K, R>(move |mut call| {
-                match arguments::<($($A,)*)>(&mut call) {
-                    Ok(($($A,)*)) => reply(self($($A),*), &mut call),
-                    Err(failed) => failed,
-                }
-            })
-        }
-
-        fn erase_blocking(self) -> Erased {
-            let this = Arc::new(self);
-            erase::<($($A,)*), K, R>(move |mut call| {
-                match arguments::<($($A,)*)>(&mut call) {
-                    Ok(($($A,)*)) => {
-                        let (this, shared) = (this.clone(), call.shared.clone());
-                        Served::Blocking(Box::new(move || answer(this($($A),*), &shared)))
-                    }
-                    Err(failed) => failed,
-                }
-            })
-        }
-    }
-
-    #[allow(non_snake_case, unused_parens, clippy::allow_attributes_without_reason)]
-    impl<F, K, R, $($A),*> Handler<(Plain, K, R, With<($($A,)*)>)> for F
-    where
-        F: Fn(Context, $($A),*) -> R + Send + Sync + 'static,
-        R: Reply<K> + 'static,
-        K: 'static,
-        $($A: DeserializeOwned + Send + 'static),*
-    {
-        type Args = ($($A,)*);
-        type Output = R::Value;
-
-        fn erase(self) -> Erased {
-            erase::<($($A,)*), K, R>(move |mut call| {
-                match arguments::<($($A,)*)>(&mut call) {
-                    Ok(($($A,)*)) => {
-                        let context = Context::new(&mut call);
-                        reply(self(context, $($A),*), &mut call)
-                    }
-                    Err(failed) => failed,
-                }
-            })
-        }
-
-        fn erase_blocking(self) -> Erased {
-            let this = Arc::new(self);
-            erase::<($($A,)*), K, R>(move |mut call| {
-                match arguments::<($($A,)*)>(&mut call) {
-                    Ok(($($A,)*)) => {
-                        let (this, shared) = (this.clone(), call.shared.clone());
-                        let context = Context::new(&mut call);
-                        Served::Blocking(Box::new(move || answer(this(context, $($A),*), &shared)))
-                    }
-                    Err(failed) => failed,
-                }
-            })
-        }
-    }
-
-    #[allow(non_snake_case, unused_parens, clippy::allow_attributes_without_reason)]
-    impl<F, K, Fut, $($A),*> Handler<(Async, K, Fut, ($($A,)*))> for F
-    where
-        F: Fn($($A),*) -> Fut + Send + Sync + 'static,
-        Fut: Future + Send + 'static,
-        Fut::Output: Reply<K>,
-        K: 'static,
-        $($A: DeserializeOwned + Send + 'static),*
-    {
-        type Args = ($($A,)*);
-        type Output = <Fut::Output as Reply<K>>::Value;
-
-        fn erase(self) -> Erased {
-            erase::<($($A,)*), K, Fut::Output>(move |mut call| {
-                match arguments::<($($A,)*)>(&mut call) {
-                    Ok(($($A,)*)) => go_on(self($($A),*), &call, false),
-                    Err(failed) => failed,
-                }
-            })
-        }
-
-        fn erase_blocking(self) -> Erased {
-            self.erase()
-        }
-    }
-
-    #[allow(non_snake_case, unused_parens, clippy::allow_attributes_without_reason)]
-    impl<F, K, Fut, $($A),*> Handler<(Async, K, Fut, With<($($A,)*)>)> for F
-    where
-        F: Fn(Context, $($A),*) -> Fut + Send + Sync + 'static,
-        Fut: Future + Send + 'static,
-        Fut::Output: Reply<K>,
-        K: 'static,
-        $($A: DeserializeOwned + Send + 'static),*
-    {
-        type Args = ($($A,)*);
-        type Output = <Fut::Output as Reply<K>>::Value;
-
-        fn erase(self) -> Erased {
-            erase::<($($A,)*), K, Fut::Output>(move |mut call| {
-                match arguments::<($($A,)*)>(&mut call) {
-                    Ok(($($A,)*)) => {
-                        let context = Context::new(&mut call);
-                        go_on(self(context, $($A),*), &call, true)
-                    }
-                    Err(failed) => failed,
-                }
-            })
-        }
-
-        fn erase_blocking(self) -> Erased {
-            self.erase()
-        }
-    }
+    handler!(($($A,)*), [], false, $($A)*);
+    handler!(With<($($A,)*)>, [Context], true, $($A)*);
 )* } }
+
+macro_rules! handler { ($marker:ty, [$($Context:ident)?], $told:literal, $($A:ident)*) => {
+    #[allow(non_snake_case, unused_parens, clippy::allow_attributes_without_reason)]
+    impl<F, K, R, $($A),*> Handler<(Plain, K, R, $marker)> for F
+    where
+        F: Fn($($Context,)? $($A),*) -> R + Send + Sync + 'static,
+        R: Reply<K> + 'static,
+        K: 'static,
+        $($A: DeserializeOwned + Send + 'static),*
+    {
+        type Args = ($($A,)*);
+        type Output = R::Value;
+
+        fn erase(self) -> Erased {
+            erase::<($($A,)*), K, R>(move |mut call| {
+                match arguments::<($($A,)*)>(&mut call) {
+                    Ok(($($A,)*)) => {
+                        let result = self($($Context::new(&mut call),)? $($A),*);
+                        reply(result, &mut call)
+                    }
+                    Err(failed) => failed,
+                }
+            })
+        }
+
+        fn erase_blocking(self) -> Erased {
+            let this = Arc::new(self);
+            erase::<($($A,)*), K, R>(move |mut call| {
+                match arguments::<($($A,)*)>(&mut call) {
+                    Ok(($($A,)*)) => {
+                        let (this, shared) = (this.clone(), call.shared.clone());
+                        $(let context = $Context::new(&mut call);)?
+                        Served::Blocking(Box::new(move || {
+                            answer(this($(identity::<$Context>(context),)? $($A),*), &shared)
+                        }))
+                    }
+                    Err(failed) => failed,
+                }
+            })
+        }
+    }
+
+    #[allow(non_snake_case, unused_parens, clippy::allow_attributes_without_reason)]
+    impl<F, K, Fut, $($A),*> Handler<(Async, K, Fut, $marker)> for F
+    where
+        F: Fn($($Context,)? $($A),*) -> Fut + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: Reply<K>,
+        K: 'static,
+        $($A: DeserializeOwned + Send + 'static),*
+    {
+        type Args = ($($A,)*);
+        type Output = <Fut::Output as Reply<K>>::Value;
+
+        fn erase(self) -> Erased {
+            erase::<($($A,)*), K, Fut::Output>(move |mut call| {
+                match arguments::<($($A,)*)>(&mut call) {
+                    Ok(($($A,)*)) => {
+                        let future = self($($Context::new(&mut call),)? $($A),*);
+                        go_on(future, &call, $told)
+                    }
+                    Err(failed) => failed,
+                }
+            })
+        }
+
+        fn erase_blocking(self) -> Erased {
+            self.erase()
+        }
+    }
+} }
 
 handlers! { () (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E G) (A B C D E G H) (A B C D E G H I) }

@@ -36,85 +36,68 @@
 
 pub use ipfi_proto as proto;
 
-#[cfg(feature = "std")]
-mod arguments;
-#[cfg(feature = "std")]
-mod call;
-#[cfg(feature = "std")]
-mod callback;
-#[cfg(feature = "std")]
-mod codec;
-#[cfg(feature = "std")]
-mod context;
-#[cfg(feature = "std")]
-mod describe;
-#[cfg(feature = "std")]
-mod driver;
-#[cfg(feature = "std")]
-mod error;
-#[cfg(feature = "std")]
-mod handler;
-#[cfg(feature = "std")]
-mod interface;
+/// Shaped like the crate `cfg-if`, because rustfmt looks for modules in that.
+macro_rules! cfg_if {
+    (if #[cfg($condition:meta)] { $($item:item)* }) => { $(#[cfg($condition)] $item)* };
+}
+
+cfg_if! { if #[cfg(feature = "std")] {
+    mod arguments;
+    mod call;
+    mod callback;
+    mod codec;
+    mod context;
+    mod describe;
+    mod driver;
+    mod error;
+    mod handler;
+    mod interface;
+    mod memory;
+    mod options;
+    mod parts;
+    mod queue;
+    mod raw;
+    mod scope;
+    mod serve;
+    mod shape;
+    mod shared;
+    mod stream;
+    mod sync;
+    mod trace;
+    mod value;
+    mod wire;
+
+    pub use self::{
+        arguments::ArgumentReader,
+        call::{Call, Pending},
+        callback::Callback,
+        codec::Codec,
+        context::Context,
+        describe::{Description, ProcedureDescription},
+        error::{CallError, Fault, StreamError},
+        handler::{AsValue, Async, Erased, Given, Handler, OrFault, Place, Plain, Reply, With},
+        interface::Interface,
+        options::WireOptions,
+        parts::Parts,
+        raw::{Came, Inbound, Outbound, Raw, RawHandle},
+        shape::Shape,
+        stream::{Finish, Receiver, Recv, Send, Sender, channel},
+        sync::wait,
+        value::{Bytes, Value},
+        wire::Wire,
+    };
+    pub use ipfi_proto::{Cause, Code, Limits, Priority, SharedBudget, Started};
+} }
+
 #[cfg(all(feature = "tokio", feature = "blocking", feature = "bincode", feature = "macros"))]
 pub mod manual;
-#[cfg(feature = "std")]
-mod memory;
-#[cfg(feature = "std")]
-mod options;
-#[cfg(feature = "std")]
-mod parts;
-#[cfg(feature = "std")]
-mod queue;
-#[cfg(feature = "std")]
-mod raw;
-#[cfg(feature = "std")]
-mod scope;
-#[cfg(feature = "std")]
-mod serve;
 #[cfg(feature = "tokio")]
 mod server;
-#[cfg(feature = "std")]
-mod shape;
-#[cfg(feature = "std")]
-mod shared;
-#[cfg(feature = "std")]
-mod stream;
-#[cfg(feature = "std")]
-mod sync;
-#[cfg(feature = "std")]
-mod trace;
-#[cfg(feature = "std")]
-mod value;
-#[cfg(feature = "std")]
-mod wire;
 
 #[cfg(feature = "tokio")]
 pub use self::server::{Server, Stopper};
-#[cfg(feature = "std")]
-pub use self::{
-    arguments::ArgumentReader,
-    call::{Call, Pending},
-    callback::Callback,
-    codec::Codec,
-    context::Context,
-    describe::{Description, ProcedureDescription},
-    error::{CallError, Fault, StreamError},
-    handler::{AsValue, Async, Erased, Given, Handler, OrFault, Place, Plain, Reply, With},
-    interface::Interface,
-    options::WireOptions,
-    parts::Parts,
-    raw::{Came, Inbound, Outbound, Raw, RawHandle},
-    shape::Shape,
-    stream::{Finish, Receiver, Recv, Send, Sender, channel},
-    sync::wait,
-    value::{Bytes, Value},
-    wire::Wire,
-};
 #[cfg(feature = "macros")]
 pub use ipfi_macros::service;
-#[cfg(feature = "std")]
-pub use ipfi_proto::{Cause, Code, Limits, Priority, SharedBudget, Started};
 
 /// Names that signatures need and users do not.
 #[cfg(feature = "std")]

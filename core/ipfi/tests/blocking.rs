@@ -113,7 +113,7 @@ fn cancelling_and_deadlines() {
 
 #[test]
 fn the_end_reaches_everybody() {
-    let (server, _told) = self::server();
+    let (server, _told) = server();
     let (wire, other) = pair(Interface::new(), server);
     let call = wire.call::<()>("hang", ()).start();
     wait(wire.ping()).unwrap();
