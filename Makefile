@@ -9,14 +9,15 @@ TEST_PACKAGES = $(BUILD_PACKAGES) $(SOUND_PACKAGES) binaryen libc6-dbg nodejs pr
 
 CARGO_DENY = target/tools/bin/cargo-deny
 
-.PHONY: demo test bench bench-links bench-peers audit packages format lint unit sound docs deny wasm
+.PHONY: demo test bench bench-links bench-peers audit packages format lint unit sound docs deny wasm \
+	tree thorough features msrv miri
 
 demo:
 	@tests/tools/install $(BUILD_PACKAGES)
 	cargo build --locked -p ipfi-bridge
 	demos/unplug/demo.sh target/debug/ipfi-bridge
 
-test: packages format lint unit sound docs deny wasm
+test: packages format lint unit sound docs deny tree wasm
 
 packages:
 	@tests/tools/install $(TEST_PACKAGES)
@@ -45,6 +46,37 @@ docs:
 
 deny: $(CARGO_DENY)
 	CARGO=tests/tools/cargo-metadata-ids $(CARGO_DENY) --locked check bans licenses sources
+
+# What a program takes in with `ipfi`: few crates, and without features the engine alone.
+CRATES = cargo tree --locked -p ipfi -e normal --prefix none
+tree:
+	test $$($(CRATES) | sort -u | wc -l) -le 25
+	test $$($(CRATES) --no-default-features | sort -u | wc -l) -eq 2
+
+# What takes too long for every change.
+thorough: audit features msrv miri
+
+# Every set of features of `ipfi`, and its tests with the default ones.
+features:
+	tests/tools/subsets tokio blocking bincode msgpack macros tracing | while read -r features; do \
+		echo "features: $$features"; \
+		cargo clippy --locked -q -p ipfi --no-default-features --features "$$features" -- \
+			-D warnings || exit 1; \
+	done
+	cargo clippy --locked -q -p ipfi --all-targets -- -D warnings
+
+# The oldest Rust that is promised.
+RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+msrv:
+	rustup toolchain install --profile minimal $(RUST_VERSION)
+	cargo +$(RUST_VERSION) check --locked --workspace --all-features --target-dir target/msrv
+
+# Undefined behaviour, leaks and overflows in the engine, by interpreting it.
+miri:
+	rustup toolchain install nightly --profile minimal --component miri,rust-src
+	IPFI_OPERATIONS=2000 MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --locked \
+		--target-dir target/miri -p ipfi-proto --lib --test arguments --test calls \
+		--test model --test streams
 
 # Needs the advisory database from the network.
 audit: $(CARGO_DENY)

@@ -139,6 +139,7 @@ impl Codec {
     /// Reads what stands before bytes: their number, and how many bytes that took. `None` if it has
     /// not come yet.
     pub(crate) fn read_head_of_bytes(self, bytes: &[u8]) -> Result<Option<(u64, usize)>, String> {
+        let _ = bytes;
         match self {
             #[cfg(feature = "bincode")]
             Self::Bincode => self.decode_front(bytes),

@@ -233,9 +233,11 @@ fn tree(random: &mut impl FnMut(usize) -> usize, depth: usize) -> Tree {
 fn decoding_anything_is_harmless() {
     let _alone = ALONE.blocking_lock();
     let mut random = random();
-    let mut codecs = vec![ipfi::Codec::Bincode];
-    #[cfg(feature = "msgpack")]
-    codecs.push(ipfi::Codec::MessagePack);
+    let codecs = [
+        ipfi::Codec::Bincode,
+        #[cfg(feature = "msgpack")]
+        ipfi::Codec::MessagePack,
+    ];
     let mut errors = 0;
     for round in 0..3000 {
         let codec = codecs[round % codecs.len()];
