@@ -8,14 +8,23 @@
     reason = "a test"
 )]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task,
+    time::Duration,
+};
 
 use ipfi::{
-    CallError, Callback, Cause, Code, Context, Interface, Pending, Receiver, Sender, StreamError,
-    Wire, WireOptions, channel,
+    ArgumentReader, CallError, Callback, Cause, Code, Context, Interface, Parts, Pending, Raw,
+    Receiver, Sender, StreamError, Wire, WireOptions, channel,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf},
     sync::mpsc,
 };
 
@@ -24,33 +33,91 @@ use tokio::{
 enum Death {
     EndOfStream,
     MiddleOfFrame,
+    ReadFails,
+    WriteFails,
     Garbage,
     PeerAborts,
+    PeerCloseRunsOut,
     WeAbort,
     CloseRunsOut,
     Keepalive,
     RuntimeGone,
 }
 
-const ALL: [Death; 8] = [
+/// All that a wire sees; the last is that nobody is there to see it.
+const ALL: [Death; 10] = [
     Death::EndOfStream,
     Death::MiddleOfFrame,
+    Death::ReadFails,
+    Death::WriteFails,
     Death::Garbage,
     Death::PeerAborts,
+    Death::PeerCloseRunsOut,
     Death::WeAbort,
     Death::CloseRunsOut,
     Death::Keepalive,
-    Death::RuntimeGone,
 ];
 
 fn is_cause(death: Death, cause: &Cause) -> bool {
     match death {
-        Death::EndOfStream | Death::MiddleOfFrame | Death::RuntimeGone => *cause == Cause::Lost,
+        Death::EndOfStream
+        | Death::MiddleOfFrame
+        | Death::ReadFails
+        | Death::WriteFails
+        | Death::RuntimeGone => *cause == Cause::Lost,
+        Death::PeerCloseRunsOut => matches!(cause, Cause::Peer { code: Code::CANCELLED, .. }),
         Death::Garbage => matches!(cause, Cause::Protocol(_)),
         Death::PeerAborts => matches!(cause, Cause::Peer { code: Code(300), .. }),
         Death::WeAbort => matches!(cause, Cause::Aborted { code: Code(300), .. }),
         Death::CloseRunsOut => *cause == Cause::CloseTimeout,
         Death::Keepalive => *cause == Cause::KeepaliveTimeout,
+    }
+}
+
+/// A stream that can be made to fail.
+struct Fallible {
+    inner: DuplexStream,
+    read_fails: Arc<AtomicBool>,
+    write_fails: Arc<AtomicBool>,
+}
+
+fn check_flag(flag: &AtomicBool) -> io::Result<()> {
+    if flag.load(Ordering::Relaxed) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+}
+
+impl AsyncRead for Fallible {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> task::Poll<io::Result<()>> {
+        check_flag(&self.read_fails)?;
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Fallible {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        buf: &[u8],
+    ) -> task::Poll<io::Result<usize>> {
+        check_flag(&self.write_fails)?;
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+    ) -> task::Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+    ) -> task::Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
 
@@ -60,14 +127,19 @@ async fn relay(mut a: DuplexStream, mut b: DuplexStream, mut order: mpsc::Receiv
     loop {
         tokio::select! {
             Ok(n) = a.read(&mut from_a) => {
-                if n == 0 || b.write_all(&from_a[..n]).await.is_err() { return; }
+                if n == 0 { return; }
+                if b.write_all(&from_a[..n]).await.is_err() {
+                    // It takes no more, but it may have had a last word.
+                    let _ = tokio::io::copy(&mut b, &mut a).await;
+                    return;
+                }
             }
             Ok(n) = b.read(&mut from_b) => {
                 if n == 0 || a.write_all(&from_b[..n]).await.is_err() { return; }
             }
             death = order.recv() => match death {
                 Some(Death::MiddleOfFrame) => {
-                    let _ = a.write_all(&[40, 1, 2, 3]).await;
+                    let _ = a.write_all(&[40, 0x3e, 2, 3]).await;
                     return;
                 }
                 Some(Death::Garbage) => {
@@ -75,6 +147,14 @@ async fn relay(mut a: DuplexStream, mut b: DuplexStream, mut order: mpsc::Receiv
                     let _ = tokio::io::copy(&mut a, &mut tokio::io::sink()).await;
                     return;
                 }
+                Some(Death::ReadFails) => {
+                    // Something to read, so that it is tried.
+                    let _ = a.write_all(&[0]).await;
+                    let _ = tokio::io::copy(&mut a, &mut tokio::io::sink()).await;
+                    return;
+                }
+                // The next sign of life is what cannot be written.
+                Some(Death::WriteFails) => {}
                 Some(Death::Keepalive) => {
                     // Nothing comes back any more.
                     let _ = tokio::io::copy(&mut a, &mut tokio::io::sink()).await;
@@ -96,12 +176,22 @@ struct Handles {
     receiver: Receiver<u64>,
     callback: Callback<(), u8>,
     callback_pending: Callback<(), ()>,
+    /// A call of ours whose arguments nobody reads, and one of the peer that sends no more.
+    parts: Parts<Raw>,
+    reader: ArgumentReader,
+}
+
+/// How to make the wire die.
+struct Order {
+    read_fails: Arc<AtomicBool>,
+    write_fails: Arc<AtomicBool>,
+    relay: mpsc::Sender<Death>,
 }
 
 struct Scene {
     wire: Wire,
     other: Wire,
-    order: mpsc::Sender<Death>,
+    order: Order,
     handles: Handles,
     cancelled: mpsc::Receiver<Code>,
     dropped: mpsc::Receiver<()>,
@@ -117,6 +207,14 @@ async fn scene() -> Scene {
             told.send(code).await.unwrap();
         }
     });
+    let (readers, mut reader) = mpsc::channel(1);
+    let ours = ours.raw_streaming("read", move |_, args: ArgumentReader| {
+        let readers = readers.clone();
+        async move {
+            readers.send(args).await.unwrap();
+            std::future::pending().await
+        }
+    });
     let theirs = Interface::new()
         .procedure("hang", async || std::future::pending::<()>().await)
         .procedure("take", async |_numbers: Receiver<u64>| std::future::pending::<()>().await)
@@ -130,6 +228,7 @@ async fn scene() -> Scene {
                 Callback::new(async || std::future::pending::<()>().await);
             (ours, hangs)
         })
+        .raw_streaming("leave", async |_, _args| std::future::pending().await)
         .procedure("back", async |context: Context| {
             let _ = context.wire().call::<()>("hang", ()).await;
         });
@@ -138,6 +237,9 @@ async fn scene() -> Scene {
     let (order, orders) = mpsc::channel(1);
     tokio::spawn(relay(a, b, orders));
     let keepalive = WireOptions::new().keepalive(Duration::from_secs(30));
+    let (read_fails, write_fails) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+    let here =
+        Fallible { inner: here, read_fails: read_fails.clone(), write_fails: write_fails.clone() };
     let wire = keepalive.spawn(here, ours);
     let other = Wire::spawn(there, theirs);
 
@@ -156,7 +258,17 @@ async fn scene() -> Scene {
     wire.call::<()>("back", ()).start().forget();
     let (callback, callback_pending): Both = wire.call("callback", ()).await.unwrap();
     assert_eq!(callback.call(()).await.unwrap(), 7);
-    let handles = Handles { pending, sender, receiver, callback, callback_pending };
+    let parts = wire.call_raw("leave", vec![1]).in_parts().unwrap();
+    let mut theirs = other.call_raw("read", vec![1]).in_parts().unwrap();
+    let mut reader = reader.recv().await.unwrap();
+    assert_eq!(reader.chunk().await.unwrap(), Some(vec![1]));
+    tokio::spawn(async move {
+        theirs.bytes(&[2]).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    assert_eq!(reader.chunk().await.unwrap(), Some(vec![2]));
+    let handles = Handles { pending, sender, receiver, callback, callback_pending, parts, reader };
+    let order = Order { read_fails, write_fails, relay: order };
     Scene { wire, other, order, handles, cancelled, dropped }
 }
 
@@ -171,18 +283,29 @@ impl Forget for Pending<()> {
     }
 }
 
-async fn die(death: Death, scene: &Scene) {
+async fn die(death: Death, wire: &Wire, other: &Wire, order: &Order) {
     match death {
-        Death::PeerAborts => scene.other.abort(Code(300), "enough"),
-        Death::WeAbort => scene.wire.abort(Code(300), "enough"),
+        Death::PeerCloseRunsOut => {
+            other.close(Some(Duration::from_secs(1))).await;
+        }
+        Death::ReadFails => {
+            order.read_fails.store(true, Ordering::Relaxed);
+            order.relay.send(death).await.unwrap();
+        }
+        Death::WriteFails => {
+            order.write_fails.store(true, Ordering::Relaxed);
+            order.relay.send(death).await.unwrap();
+        }
+        Death::PeerAborts => other.abort(Code(300), "enough"),
+        Death::WeAbort => wire.abort(Code(300), "enough"),
         Death::CloseRunsOut => {
-            scene.wire.close(Some(Duration::from_secs(1))).await;
+            wire.close(Some(Duration::from_secs(1))).await;
         }
         Death::EndOfStream
         | Death::MiddleOfFrame
         | Death::Garbage
         | Death::Keepalive
-        | Death::RuntimeGone => scene.order.send(death).await.unwrap(),
+        | Death::RuntimeGone => order.relay.send(death).await.unwrap(),
     }
 }
 
@@ -202,7 +325,9 @@ fn stream_lost<T: std::fmt::Debug>(result: Result<T, StreamError>) -> Cause {
 
 async fn check(death: Death, scene: Scene) {
     let Scene { wire, other: _other, order: _order, handles, mut cancelled, mut dropped } = scene;
-    let Handles { pending, sender, mut receiver, callback, callback_pending } = handles;
+    let Handles { pending, sender, mut receiver, callback, callback_pending, parts, reader } =
+        handles;
+    let (mut parts, mut reader) = (parts, reader);
     let mut causes = Vec::new();
     causes.push(lost(&pending.await.unwrap_err()));
     causes.push(stream_lost(receiver.recv().await));
@@ -212,6 +337,11 @@ async fn check(death: Death, scene: Scene) {
     causes.push(lost(&callback.call(()).await.unwrap_err()));
     causes.push(lost(&callback_pending.call(()).await.unwrap_err()));
     causes.push(lost(&wire.call::<()>("hang", ()).await.unwrap_err()));
+    causes.push(stream_lost(reader.chunk().await));
+    causes.push(stream_lost(reader.argument::<u8>().await));
+    parts.bytes(&[7]).await.unwrap();
+    assert!(parts.is_over(), "{death:?}");
+    causes.push(lost(&parts.finish().await.unwrap_err()));
     causes.push(wire.closed().await);
     causes.push(wire.cause().unwrap());
     causes.push(wire.ping().await.unwrap_err());
@@ -229,11 +359,8 @@ async fn check(death: Death, scene: Scene) {
 #[tokio::test(start_paused = true)]
 async fn every_handle_learns_the_cause_however_the_wire_dies() {
     for death in ALL {
-        if matches!(death, Death::RuntimeGone) {
-            continue;
-        }
         let scene = scene().await;
-        die(death, &scene).await;
+        die(death, &scene.wire, &scene.other, &scene.order).await;
         check(death, scene).await;
     }
 }
@@ -242,9 +369,6 @@ async fn every_handle_learns_the_cause_however_the_wire_dies() {
 #[tokio::test(start_paused = true)]
 async fn every_waiter_is_woken_however_the_wire_dies() {
     for death in ALL {
-        if matches!(death, Death::RuntimeGone) {
-            continue;
-        }
         let mut scene = scene().await;
         let (_, nothing) = channel::<u64>(1);
         let mut receiver = std::mem::replace(&mut scene.handles.receiver, nothing);
@@ -252,8 +376,10 @@ async fn every_waiter_is_woken_however_the_wire_dies() {
         let sender = std::mem::replace(&mut scene.handles.sender, other_sender);
         let callback = Arc::new(scene.handles.callback_pending);
         let called = callback.clone();
+        let (mut parts, mut reader) = (scene.handles.parts, scene.handles.reader);
+        let pending = scene.handles.pending;
         let waiters = [
-            tokio::spawn(async move { lost(&scene.handles.pending.await.unwrap_err()) }),
+            tokio::spawn(async move { lost(&pending.await.unwrap_err()) }),
             tokio::spawn(async move { stream_lost(receiver.recv().await) }),
             tokio::spawn(async move {
                 loop {
@@ -263,21 +389,58 @@ async fn every_waiter_is_woken_however_the_wire_dies() {
                 }
             }),
             tokio::spawn(async move { lost(&called.call(()).await.unwrap_err()) }),
+            tokio::spawn(async move { stream_lost(reader.chunk().await) }),
+            tokio::spawn(async move {
+                // Nobody reads, so this waits sooner or later.
+                while !parts.is_over() {
+                    parts.bytes(&[7; 10_000]).await.unwrap();
+                }
+                lost(&parts.finish().await.unwrap_err())
+            }),
         ];
         scene.wire.ping().await.unwrap();
-        match death {
-            Death::PeerAborts => scene.other.abort(Code(300), "enough"),
-            Death::WeAbort => scene.wire.abort(Code(300), "enough"),
-            Death::CloseRunsOut => {
-                scene.wire.close(Some(Duration::from_secs(1))).await;
-            }
-            _ => scene.order.send(death).await.unwrap(),
-        }
+        die(death, &scene.wire, &scene.other, &scene.order).await;
         for (n, waiter) in waiters.into_iter().enumerate() {
             let cause = waiter.await.unwrap();
             assert!(is_cause(death, &cause), "{death:?}, waiter {n}: {cause:?}");
         }
     }
+}
+
+/// Before the peer has said anything.
+#[tokio::test(start_paused = true)]
+async fn a_stranger_who_never_speaks_is_given_up() {
+    let (here, _stranger) = tokio::io::duplex(64 * 1024);
+    let wire = Wire::spawn(here, Interface::new());
+    let pending = wire.call::<()>("hang", ()).start();
+    let (sender, theirs) = channel::<u64>(1);
+    let taking = wire.call::<()>("take", (theirs,)).start();
+    let (theirs, mut receiver) = channel::<u64>(1);
+    let giving = wire.call::<()>("give", (theirs,)).start();
+    let parts = wire.call_raw("leave", vec![1]).in_parts().unwrap();
+    let causes = [
+        lost(&pending.await.unwrap_err()),
+        stream_lost(receiver.recv().await),
+        stream_lost(sender.finish().await),
+        lost(&taking.await.unwrap_err()),
+        lost(&giving.await.unwrap_err()),
+        lost(&parts.finish().await.unwrap_err()),
+        wire.closed().await,
+    ];
+    assert_eq!(causes, [const { Cause::HandshakeTimeout }; 7]);
+}
+
+/// When nothing is open, only callbacks are left.
+#[tokio::test(start_paused = true)]
+async fn callbacks_learn_that_the_wire_was_idle() {
+    let server = Interface::new().procedure("callback", || Callback::<(), u8>::new(|| 7u8));
+    let (here, there) = tokio::io::duplex(4096);
+    let _other = Wire::spawn(there, server);
+    let options = WireOptions::new().idle_timeout(Duration::from_secs(60));
+    let wire = options.spawn(here, Interface::new());
+    let callback: Callback<(), u8> = wire.call("callback", ()).await.unwrap();
+    assert_eq!(wire.closed().await, Cause::Idle);
+    assert_eq!(lost(&callback.call(()).await.unwrap_err()), Cause::Idle);
 }
 
 #[test]
@@ -288,8 +451,10 @@ fn handles_outlive_the_runtime() {
         (scene.wire, scene.handles)
     });
     drop(runtime);
-    let Handles { pending, sender, mut receiver, callback, .. } = handles;
+    let Handles { pending, sender, mut receiver, callback, parts, mut reader, .. } = handles;
     let causes = [
+        lost(&parts.finish().wait().unwrap_err()),
+        stream_lost(ipfi::wait(reader.chunk())),
         lost(&pending.wait().unwrap_err()),
         stream_lost(sender.send(1).wait()),
         stream_lost(receiver.recv().wait()),
