@@ -223,13 +223,13 @@ pub(crate) fn server() -> (TcpListener, String) {
 }
 
 /// Reads a line, a byte at a time, so that nothing after it is lost.
-pub(crate) fn answer(mut stream: impl Read) -> String {
+pub(crate) fn answer(stream: impl Read) -> String {
     let mut line = Vec::new();
-    let mut byte = [0];
-    while line.last() != Some(&b'\n') {
-        match stream.read(&mut byte).unwrap() {
-            0 => break,
-            _ => line.push(byte[0]),
+    // The iterator goes on after a signal, which ends a read that has a timeout.
+    for byte in stream.bytes() {
+        line.push(byte.unwrap());
+        if line.ends_with(b"\n") {
+            break;
         }
     }
     String::from_utf8(line).unwrap()
