@@ -2,9 +2,18 @@
 #![cfg(all(feature = "tokio", feature = "bincode"))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test")]
 
-use std::{alloc::System, sync::Arc};
+use std::{
+    alloc::System,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use ipfi::{Bytes, Code, Interface, Limits, Receiver, StreamError, Wire, WireOptions, channel};
+use ipfi::{
+    ArgumentReader, Bytes, Code, Fault, Interface, Limits, Receiver, StreamError, Wire,
+    WireOptions, channel,
+};
 use serde::{Deserialize, Serialize};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::{
@@ -187,6 +196,97 @@ async fn a_callback_that_does_not_exist_is_an_error_of_its_call() {
     assert!(heard.ends_with(&[4, 0xc3, 0, 0, 8, 2, 0x41, 10]), "{heard:02x?}");
     assert_eq!(wire.cause(), None);
     assert_eq!(other.call::<i64>("add", (2, 3)).await.unwrap(), 5);
+}
+
+/// How often a value of this type was begun to be read.
+static TRIES: AtomicUsize = AtomicUsize::new(0);
+
+#[derive(Serialize)]
+struct Counted(Vec<u16>);
+
+impl<'de> Deserialize<'de> for Counted {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        TRIES.fetch_add(1, Ordering::Relaxed);
+        Vec::deserialize(deserializer).map(Self)
+    }
+}
+
+fn streaming() -> Interface {
+    Interface::new()
+        .streaming("text", async |_, mut args: ArgumentReader<(String,)>| {
+            Ok::<_, Fault>(args.argument::<String>().await?.len())
+        })
+        .streaming("list", async |_, mut args: ArgumentReader<(Counted,)>| {
+            Ok::<_, Fault>(args.argument::<Counted>().await?.0.len())
+        })
+        .streaming("nothing", async |_, mut args: ArgumentReader<(Vec<()>,)>| {
+            Ok::<_, Fault>(args.argument::<Vec<()>>().await?.len())
+        })
+        .streaming("bytes", async |_, mut args: ArgumentReader<(Bytes,)>| {
+            args.begin_bytes().await?;
+            let mut sum = 0;
+            while let Some(bytes) = args.bytes().await? {
+                sum += bytes.len();
+            }
+            Ok::<_, Fault>(sum)
+        })
+        .raw_streaming("forever", async |_, _| std::future::pending().await)
+}
+
+#[tokio::test]
+async fn arguments_that_come_as_they_like_cost_no_more() {
+    let _alone = ALONE.lock().await;
+    let limits = Limits { max_buffered: 8 << 20, max_calls: 64, ..Limits::default() };
+    let worst = limits.worst_case();
+    let (here, there) = tokio::io::duplex(1 << 16);
+    let other = WireOptions::new().limits(limits).spawn(there, streaming());
+    let wire = Wire::spawn(here, Interface::new());
+    // Lengths that are not there, nor ever will be.
+    for name in ["text", "list", "nothing", "bytes"] {
+        wire.call_raw(name, TERA.to_vec()).await.unwrap_err();
+        let region = Region::new(ALLOCATOR);
+        let mut call = wire.call_raw(name, vec![]).in_parts().unwrap();
+        for byte in TERA {
+            call.bytes(&[byte]).await.unwrap();
+            wire.ping().await.unwrap();
+        }
+        let error = call.finish().await.unwrap_err();
+        assert_eq!(error.code(), Code::FAILED, "{name}: {error}");
+        let allocated = region.change().bytes_allocated;
+        // One mebibyte is what serde takes at most for a length that it is told.
+        assert!(allocated < 3 << 20, "{name}: {allocated} bytes");
+    }
+    // A list that comes number by number is not read again for each.
+    TRIES.store(0, Ordering::Relaxed);
+    let mut call = wire.call_raw("list", vec![0xfb, 0x50, 0xc3]).in_parts().unwrap();
+    for _ in 0..50_000 {
+        call.bytes(&[7]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(call.finish().await.unwrap().payload, [0xfb, 0x50, 0xc3]);
+    let tries = TRIES.load(Ordering::Relaxed);
+    assert!(tries < 5000, "{tries}");
+    // Nobody reads: a window for each call, and no more.
+    let region = Region::new(ALLOCATOR);
+    let mut calls: Vec<_> =
+        (0..64).map(|_| wire.call_raw("forever", vec![]).in_parts().unwrap()).collect();
+    let part = vec![1; 64 << 10];
+    for _ in 0..4 {
+        for call in &mut calls {
+            call.bytes(&part).await.unwrap();
+        }
+    }
+    wire.ping().await.unwrap();
+    // Those for which there was no room are over.
+    assert!(other.stats().buffered <= 8 << 20, "{:?}", other.stats());
+    assert!(other.stats().incoming_calls < 64, "{:?}", other.stats());
+    let change = region.change();
+    let held = change.bytes_allocated.saturating_sub(change.bytes_deallocated);
+    assert!(held < worst, "{held} of {worst}");
+    drop(calls);
+    wire.ping().await.unwrap();
+    wire.ping().await.unwrap();
+    assert_eq!((other.stats().buffered, other.stats().incoming_calls), (0, 0));
 }
 
 /// Numbers that look random: `IPFI_SEED` gives others.

@@ -4,9 +4,9 @@
 
 use std::{path::Path, process::Stdio, time::Duration};
 
-use ipfi::{Bytes, Callback, Code, Interface, Server, Wire, channel};
-use ipfi_transport::{Address, BoxStream, Registry};
-use links_test::interface;
+use ipfi::{Server, Wire};
+use ipfi_transport::{Address, Registry};
+use links_test::{CONVERSED, INSIDE, converse, interface};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -39,6 +39,8 @@ fn link(kind: &str, dir: &Path, name: &str) -> Link {
         "unix" => (format!("unix-listen:{path}"), format!("unix:{path}")),
         "pty" => (format!("pty:{path}"), format!("serial:{path}")),
         "exec" => (String::new(), format!("exec:{}", env!("CARGO_BIN_EXE_links-child"))),
+        // Within the process of the bridge.
+        "memory of the bridge" => (String::new(), format!("memory:{INSIDE}")),
         other => panic!("{other}"),
     };
     Link { serve, reach }
@@ -59,36 +61,6 @@ async fn serve(registry: &Registry, link: &Link) {
     }
 }
 
-async fn converse(stream: BoxStream, what: &str) {
-    let wire = Wire::spawn(stream, Interface::new());
-    for n in 0..20 {
-        assert_eq!(wire.call::<i64>("add", (n, 2)).await.unwrap(), n + 2, "{what}");
-    }
-    let large: Vec<u8> = (0..100_000u32).map(|n| n.to_le_bytes()[0]).collect();
-    let back: Bytes = wire.call("echo", (Bytes::from(large.clone()),)).await.unwrap();
-    assert_eq!(back.into_vec(), large, "{what}");
-    let (sender, mut receiver) = channel::<u32>(4);
-    let counting = wire.call::<()>("count", (5000u32, sender)).start();
-    let mut next = 0;
-    while let Some(n) = receiver.recv().await.unwrap() {
-        assert_eq!(n, next, "{what}");
-        next += 1;
-    }
-    counting.await.unwrap();
-    assert_eq!(next, 5000, "{what}");
-    let (sender, receiver) = channel::<u32>(4);
-    let sum = wire.call::<u32>("sum", (receiver,)).start();
-    for n in 0..1000 {
-        sender.send(n).await.unwrap();
-    }
-    sender.finish().await.unwrap();
-    assert_eq!(sum.await.unwrap(), 499_500, "{what}");
-    let callback: Callback<(u8,), u8> = Callback::new(|n: u8| n + 1);
-    assert_eq!(wire.call::<u8>("twice", (callback,)).await.unwrap(), 3, "{what}");
-    let none = wire.call::<()>("none", ()).await.unwrap_err();
-    assert_eq!(none.code(), Code::NO_SUCH_PROCEDURE, "{what}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn over_every_link() {
     let registry = ipfi_transports::default_registry();
@@ -102,7 +74,7 @@ async fn over_every_link() {
 
 /// Starts one that says that it has its first end.
 async fn bridge(a: &str, b: &str) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_links-bridge"));
+    let mut command = Command::new(BRIDGE);
     command.args([a, b]).stderr(Stdio::piped()).kill_on_drop(true);
     let mut bridge = command.spawn().unwrap();
     let mut lines = BufReader::new(bridge.stderr.take().unwrap()).lines();
@@ -114,19 +86,41 @@ async fn bridge(a: &str, b: &str) -> Child {
     bridge
 }
 
+const BRIDGE: &str = env!("CARGO_BIN_EXE_links-bridge");
+
 #[tokio::test(flavor = "multi_thread")]
 async fn through_the_bridge_between_any_two() {
     let registry = ipfi_transports::default_registry();
     let dir = tempfile::tempdir().unwrap();
-    for near in ["tcp", "unix", "pty"] {
-        for far in ["tcp", "unix", "pty", "exec"] {
+    for near in ["tcp", "unix", "pty", "exec", "memory of the bridge"] {
+        for far in ["tcp", "unix", "pty", "exec", "memory of the bridge"] {
+            if near == far && far == "memory of the bridge" {
+                continue; // both ends would be of one name
+            }
             let what = format!("{near} to {far}");
-            let near = link(near, dir.path(), &format!("near-{near}-{far}"));
             let far = link(far, dir.path(), &format!("far-{what}").replace(' ', "-"));
             serve(&registry, &far).await;
-            let bridge = bridge(&near.serve, &far.reach).await;
-            converse(registry.dial(&address(&near.reach)).await.unwrap(), &what).await;
-            drop(bridge);
+            match near {
+                // The bridge is the child.
+                "exec" => {
+                    let near = format!("exec:{BRIDGE} stdio: {}", far.reach.replace(' ', "%20"));
+                    converse(registry.dial(&address(&near)).await.unwrap(), &what).await;
+                }
+                "memory of the bridge" => {
+                    let mut bridge = Command::new(BRIDGE);
+                    bridge.args([&format!("memory-listen:{INSIDE}"), &far.reach]);
+                    let bridge = bridge.stdin(Stdio::null()).kill_on_drop(true).output();
+                    let output = timeout(PATIENCE, bridge).await.expect("an end").unwrap();
+                    let said = String::from_utf8_lossy(&output.stdout);
+                    assert!(said.ends_with(CONVERSED), "{what}: {output:?}");
+                }
+                near => {
+                    let near = link(near, dir.path(), &format!("near-{what}").replace(' ', "-"));
+                    let bridge = bridge(&near.serve, &far.reach).await;
+                    converse(registry.dial(&address(&near.reach)).await.unwrap(), &what).await;
+                    drop(bridge);
+                }
+            }
         }
     }
 }
