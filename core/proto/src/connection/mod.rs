@@ -280,14 +280,22 @@ impl Connection {
                 .unwrap_or_default()
                 .to_vec()
         });
+        // What came with messages that were not complete nobody will ask for.
+        let mut orphans = Vec::new();
+        for key in self.calls.keys() {
+            let call = self.calls.get_mut(key);
+            let assembly = call.and_then(|call| call.assembly.take());
+            orphans.extend(assembly.map(|assembly| assembly.handles).unwrap_or_default());
+        }
         self.calls.clear();
         self.by_number = Vec::new();
         self.waiting = calls::Waiting::default();
         let incoming = core::mem::take(&mut self.incoming);
+        orphans.extend(incoming.into_iter().flat_map(serving::InCall::into_handles));
         self.full = Vec::new();
         self.busy = 0;
         self.starving = VecDeque::new();
-        let unread = self.keep_unread();
+        let unread = self.keep_unread(&mut orphans);
         self.mine = Vec::new();
         self.theirs = Vec::new();
         self.exports = Vec::new();
@@ -309,10 +317,7 @@ impl Connection {
             .sum();
         self.budget.dismiss(Some(self.budget.admitted()));
         self.budget.release(self.budget.used().saturating_sub(results + unread));
-        // Nobody will read what is in arguments that were not taken to their end.
-        for handles in incoming.into_iter().filter_map(serving::InCall::into_unread) {
-            self.dispose_all(handles, Code::WIRE_LOST);
-        }
+        self.dispose_all(orphans, Code::WIRE_LOST);
     }
 
     /// The peer broke the protocol.

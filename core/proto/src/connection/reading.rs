@@ -4,7 +4,7 @@ use super::Connection;
 use super::input::Sink;
 use super::outbox::Mark;
 use super::streams::{Announce, Consumer, Stream};
-use crate::event::{Items, Read};
+use crate::event::{Items, Read, Received};
 use crate::frame::{RawHandle, StreamRef, kind};
 use crate::limits::HANDLE_COST;
 use crate::limits::SMALL;
@@ -125,16 +125,21 @@ impl Connection {
     }
 
     /// The wire is over: what came can still be read, and then its end; all other streams are gone.
-    /// Says what is held for that.
-    pub(super) fn keep_unread(&mut self) -> usize {
+    /// Says what is held for that, and adds what was in items that came half to `orphans`.
+    pub(super) fn keep_unread(&mut self, orphans: &mut Vec<Received>) -> usize {
         let mut held = 0;
         for key in self.streams.keys() {
             let Some(stream) = self.streams.get_mut(key) else { continue };
             stream.announce = Announce::Announced;
+            if let Some(consumer) = stream.consumer_mut()
+                && let Some(partial) = consumer.partial.take()
+            {
+                consumer.charged -= partial.cost;
+                orphans.extend(partial.handles);
+            }
             match stream.consumer_mut().filter(|consumer| !consumer.dropped) {
                 Some(consumer) if !consumer.ready.is_empty() || consumer.end.is_some() => {
                     consumer.end.get_or_insert((Code::WIRE_LOST, String::new()));
-                    consumer.charged -= consumer.partial.take().map_or(0, |partial| partial.cost);
                     // Nobody has to be told.
                     consumer.stopped = true;
                     consumer.ended = true;

@@ -77,14 +77,12 @@ impl InCall {
         }
     }
 
-    /// The streams and callbacks in arguments that the application takes as they come.
-    pub(super) fn into_unread(self) -> Option<Vec<Received>> {
+    /// The streams and callbacks in arguments that the application did not get.
+    pub(super) fn into_handles(self) -> Vec<Received> {
         match self.state {
-            InState::Running(Some(arriving)) => Some(arriving.handles),
-            InState::Over(_)
-            | InState::Receiving(_)
-            | InState::Running(None)
-            | InState::Answering(_) => None,
+            InState::Receiving(receiving) => receiving.assembly.handles,
+            InState::Running(Some(arriving)) => arriving.handles,
+            InState::Over(_) | InState::Running(None) | InState::Answering(_) => Vec::new(),
         }
     }
 
