@@ -1,7 +1,7 @@
 //! Starts the real program and other real programs, and waits for what they say.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -223,14 +223,16 @@ pub(crate) fn server() -> (TcpListener, String) {
 }
 
 /// Reads a line, a byte at a time, so that nothing after it is lost.
-pub(crate) fn answer(stream: impl Read) -> String {
+pub(crate) fn answer(mut stream: impl Read) -> String {
     let mut line = Vec::new();
-    // The iterator goes on after a signal, which ends a read that has a timeout.
-    for byte in stream.bytes() {
-        line.push(byte.unwrap());
-        if line.ends_with(b"\n") {
-            break;
+    let mut byte = [0];
+    // Goes on after a signal, which ends a read that has a timeout.
+    while !line.ends_with(b"\n") {
+        match stream.read_exact(&mut byte) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+            read => read.unwrap(),
         }
+        line.push(byte[0]);
     }
     String::from_utf8(line).unwrap()
 }
