@@ -41,8 +41,8 @@ fn class(layout: Layout) -> usize {
 }
 
 // SAFETY: `alloc` gives room that nobody else has: either what was given back before, or what lies behind all
-// that was given out. It is as large as its class, and aligned to that: a part of the memory that begins at a
-// multiple of its size. Nothing panics.
+// that was given out. It is as large as its class, and aligned to that, or to a page if it is larger: a part of
+// the memory that begins at a multiple of its size, or of a page. Nothing panics.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: one thread, and neither function calls the other or anything else that allocates.
@@ -56,7 +56,12 @@ unsafe impl GlobalAlloc for Heap {
             return place;
         }
         let size = 1 << class;
-        let mut start = (state.top + size - 1) & !(size - 1);
+        // Larger ones are aligned to a page, so that what is added below is enough.
+        let align = size.min(1 << PAGE);
+        if layout.align() > align {
+            return ptr::null_mut();
+        }
+        let mut start = (state.top + align - 1) & !(align - 1);
         if start + size > state.end {
             let pages = (size >> PAGE) + 1;
             let before = core::arch::wasm32::memory_grow(0, pages);
@@ -68,7 +73,7 @@ unsafe impl GlobalAlloc for Heap {
                 state.top = before << PAGE;
             }
             state.end = (before + pages) << PAGE;
-            start = (state.top + size - 1) & !(size - 1);
+            start = (state.top + align - 1) & !(align - 1);
             if start + size > state.end {
                 return ptr::null_mut();
             }

@@ -230,8 +230,10 @@ impl Connection {
                 self.starving.pop_front();
                 continue;
             };
-            let total = assembly.total.and_then(|total| usize::try_from(total).ok());
-            let size = total.unwrap_or(max).min(max);
+            let size = match assembly.total {
+                Some(total) => usize::try_from(total).map_or(max, |total| total.min(max)),
+                None => max,
+            };
             let more = size.saturating_sub(assembly.charged);
             let (granted, charged) = (assembly.granted, assembly.charged);
             match self.budget.charge_admitted(size, more) {

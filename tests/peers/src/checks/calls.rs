@@ -13,6 +13,7 @@ pub(super) fn add(list: &mut List) {
     list.talk("calls::unknown", unknown);
     list.talk("calls::bad_arguments", bad_arguments);
     list.talk("calls::large", large);
+    list.talk("calls::longer_than_it_takes", longer_than_it_takes);
     list.talk("calls::many_at_once", many_at_once);
     list.talk("calls::quick_beside_slow", quick_beside_slow);
     list.talk("calls::describe", describe);
@@ -157,6 +158,23 @@ async fn large(session: &Session) -> Result<()> {
     for call in calls {
         ensure!(call.await? == text);
     }
+    Ok(())
+}
+
+/// Arguments whose length nobody knows before: the peer says at once that they are too long, and does
+/// not let the host wait for what it never admits.
+async fn longer_than_it_takes(session: &Session) -> Result<()> {
+    if session.many(false, true) {
+        return Ok(()); // megabytes
+    }
+    let mut call = session.wire.call_raw("echo", vec![0x91, 0xc6, 0x7f, 0, 0, 0]).in_parts()?;
+    let part = vec![7; 60_000];
+    while !call.is_over() {
+        call.bytes(&part).await?;
+    }
+    let error = call.finish().await.err().context("it took all of it")?;
+    ensure!(error.code() == Code::TOO_LARGE, "not too large, but: {error}");
+    ensure!(error.started() == Started::No, "it says that it began");
     Ok(())
 }
 
