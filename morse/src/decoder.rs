@@ -76,7 +76,7 @@ use std::fmt;
 use realfft::RealFftPlanner;
 use thiserror::Error;
 
-use self::reading::{Effort, FAST, Followed, ORDINARY, Reading};
+use self::reading::{Effort, FAST, Followed, MACHINE_FIT, ORDINARY, Reading};
 use crate::alphabet::{Code, Symbol};
 
 /// Lowest and highest sampling rate, Hz.
@@ -87,9 +87,6 @@ const RECENT: f64 = 5.0;
 
 /// A reading that explains this part of the changes of power needs no other.
 const PLAIN_FIT: f32 = 0.5;
-
-/// Machines key exactly: a reading at high speed that explains less is of a voice.
-const MACHINE_FIT: f32 = 0.75;
 
 /// A stretch of time in which the key was down.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -279,13 +276,17 @@ impl Decoder {
             Latency::Live => Effort::Quick,
             Latency::Recording => Effort::Thorough,
         };
-        let recent = self.latency == Latency::Live && end - self.settled < RECENT;
+        let live = self.latency == Latency::Live;
+        let recent = live && end - self.settled < RECENT;
         let followed = self.followed.map(|f| Followed { wpm: f.wpm.filter(|_| recent), ..f });
+        if !live && self.hurry(&sound, begin, last) {
+            self.sound = sound;
+            return;
+        }
         let reading =
             reading::read(&mut self.planner, &sound, self.rate, followed, ORDINARY, effort);
-        let fit = reading.as_ref().map_or(0.0, |r| r.fit);
-        let plain = fit > PLAIN_FIT || !reading::hurried(&mut self.planner, &sound, self.rate);
-        if !plain && self.hurry(&sound, begin, last) {
+        let plain = reading.as_ref().is_some_and(|r| r.fit > PLAIN_FIT);
+        if live && !plain && self.hurry(&sound, begin, last) {
             // read at high speed
         } else if let Some(reading) = reading {
             let (_, _, age) = self.latency.timing();
@@ -297,21 +298,24 @@ impl Decoder {
     /// Reads the window at high speed, in pieces: short times are many frames. Says whether there
     /// was something to be read.
     fn hurry(&mut self, sound: &[f32], begin: f64, last: bool) -> bool {
+        let Some(scouted) = reading::hurried(&mut self.planner, sound, self.rate) else {
+            return false;
+        };
         let piece = (4.0 * self.rate) as usize;
-        let overlap = self.rate as usize;
-        let followed = self.followed.map(|f| Followed { wpm: None, ..f });
+        let overlap = (0.5 * self.rate) as usize;
         let mut from = 0;
         loop {
             let to = (from + piece).min(sound.len());
             let start = begin + from as f64 / self.rate;
             let end = begin + to as f64 / self.rate;
             let until = if last && to == sound.len() { f64::INFINITY } else { end - 0.3 };
+            let part = &sound[from..to];
             if until > self.settled
                 && let Some(reading) = reading::read(
                     &mut self.planner,
-                    &sound[from..to],
+                    part,
                     self.rate,
-                    followed,
+                    Some(scouted),
                     FAST,
                     Effort::Quick,
                 )

@@ -1,5 +1,7 @@
 //! How long dots, dashes and gaps last, as probabilities.
 
+use super::trie::LANES;
+
 /// One kind of mark or gap. Lengths are in dots of the current speed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
@@ -39,6 +41,8 @@ pub(crate) const LETTER: f32 = -1.2; // ln 0.3
 pub(crate) const WORD: f32 = -2.4; // ln 0.09
 
 /// `ln` density of lengths in frames from `shortest` to `longest`, stored from longest to shortest.
+///
+/// Where there is room they are so many that vectors hold them without a rest.
 #[derive(Clone, Debug)]
 pub(crate) struct Lengths {
     pub shortest: usize,
@@ -50,8 +54,10 @@ impl Lengths {
     fn new(dot: f32, range: (f32, f32), most: usize, density: impl Fn(f32) -> f32) -> Self {
         let longest = ((range.1 * dot).floor() as usize).clamp(1, most);
         let shortest = ((range.0 * dot).ceil() as usize).clamp(1, longest);
-        let reversed = (shortest..=longest).rev().map(|d| density(d as f32 / dot)).collect();
-        Self { shortest, longest, reversed }
+        let filled = shortest + (longest + 1 - shortest).next_multiple_of(LANES) - 1;
+        let filled = if filled > most { longest } else { filled };
+        let reversed = (shortest..=filled).rev().map(|d| density(d as f32 / dot)).collect();
+        Self { shortest, longest: filled, reversed }
     }
 }
 
@@ -85,7 +91,11 @@ impl Table {
     pub(crate) fn new(dot: f32, shape: &Shape) -> Self {
         use super::evidence::{LONGEST_DASH, LONGEST_DOT};
         let stray = 0.004;
-        let inner = |x: f32| INNER + density(shape.inner, x, stray);
+        let inner_to = (shape.inner.mean + 4.0 * shape.inner.deviation).max(1.9);
+        let bounded = |kind: Kind, longest: f32| {
+            move |x: f32| if x > longest { f32::NEG_INFINITY } else { density(kind, x, stray) }
+        };
+        let inner = bounded(shape.inner, inner_to);
         let outer = |x: f32| {
             let letter = LETTER + density(shape.letter, x, stray);
             // A word gap may be as long as one likes.
@@ -102,12 +112,13 @@ impl Table {
             x
         };
         let outer_from = 0.5 * (shape.inner.mean + shape.letter.mean) * 0.75;
-        let outer_to = shape.word.mean + 2.0 * shape.word.deviation;
-        let inner_to = (shape.inner.mean + 4.0 * shape.inner.deviation).max(1.9);
+        // Beyond the usual gap between words all are as likely, and count as a pause.
+        let outer_to = shape.word.mean;
+        let (dot_to, dash_to) = (2.2, 4.8);
         Self {
-            dot: Lengths::new(dot, (0.35, 2.2), LONGEST_DOT, |x| density(shape.dot, x, stray)),
-            dash: Lengths::new(dot, (1.3, 4.8), LONGEST_DASH, |x| density(shape.dash, x, stray)),
-            inner: Lengths::new(dot, (0.25, inner_to), LONGEST_GAP, inner),
+            dot: Lengths::new(dot, (0.35, dot_to), LONGEST_DOT, bounded(shape.dot, dot_to)),
+            dash: Lengths::new(dot, (1.3, dash_to), LONGEST_DASH, bounded(shape.dash, dash_to)),
+            inner: Lengths::new(dot, (0.25, inner_to), LONGEST_GAP, |x| INNER + inner(x)),
             outer: Lengths::new(dot, (outer_from, outer_to), LONGEST_GAP, outer),
             pause: WORD + density(shape.word, shape.word.mean, 0.03),
             word_from: (border * dot).round() as usize,

@@ -1,6 +1,6 @@
 //! Maxima over slices, shaped so that the compiler uses vectors.
 
-const LANES: usize = 8;
+use super::trie::LANES;
 
 /// The greatest of `x + y + z`.
 pub(crate) fn best3(x: &[f32], y: &[f32], z: &[f32]) -> f32 {
@@ -12,9 +12,11 @@ pub(crate) fn best3(x: &[f32], y: &[f32], z: &[f32]) -> f32 {
             best[lane] = greater(best[lane], x[lane] + y[lane] + z[lane]);
         }
     }
-    let rest = xs.remainder().iter().zip(ys.remainder()).zip(zs.remainder());
-    let rest = rest.map(|((x, y), z)| x + y + z);
-    best.into_iter().chain(rest).fold(f32::NEG_INFINITY, greater)
+    let mut rest = greatest(best);
+    for ((x, y), z) in xs.remainder().iter().zip(ys.remainder()).zip(zs.remainder()) {
+        rest = greater(rest, x + y + z);
+    }
+    rest
 }
 
 /// The greatest of `x + y`.
@@ -26,16 +28,28 @@ pub(crate) fn best2(x: &[f32], y: &[f32]) -> f32 {
             best[lane] = greater(best[lane], x[lane] + y[lane]);
         }
     }
-    let rest = xs.remainder().iter().zip(ys.remainder()).map(|(x, y)| x + y);
-    best.into_iter().chain(rest).fold(f32::NEG_INFINITY, greater)
+    let mut rest = greatest(best);
+    for (x, y) in xs.remainder().iter().zip(ys.remainder()) {
+        rest = greater(rest, x + y);
+    }
+    rest
+}
+
+fn greatest(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] = greater(lanes[lane], lanes[lane + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 /// Raises each of `best` to `from` and `add`, if that is more.
-pub(crate) fn raise(best: &mut [f32], from: &[f32], add: f32) {
-    for (best, from) in best.chunks_exact_mut(LANES).zip(from.chunks_exact(LANES)) {
-        for lane in 0..LANES {
-            best[lane] = greater(best[lane], from[lane] + add);
-        }
+pub(crate) fn raise(best: &mut [f32; LANES], from: &[f32], add: f32) {
+    for (best, from) in best.iter_mut().zip(from) {
+        *best = greater(*best, from + add);
     }
 }
 

@@ -119,25 +119,22 @@ pub(crate) fn read(
         let mean = |bin: usize| (0..spectrum.frames()).map(|t| spectrum.at(t, bin)).sum::<f32>();
         (bin.saturating_sub(1)..(bin + 2).min(spectrum.bins)).map(mean).fold(0.0, f32::max)
     };
-    let found = candidates(&spectrum, 3);
+    let mut found = candidates(&spectrum, 3);
+    found.retain(|c| c.contrast > 1.15);
     let loudest = found.iter().map(|c| power(c.hz)).fold(0.0, f32::max);
-    let mut readings: Vec<Reading> = found
-        .iter()
-        .filter(|c| c.contrast > 1.15)
-        .filter_map(|c| {
-            // A skirt or a harmonic of another tone is not worth the search for its echoes.
-            let effort = if power(c.hz) < FAINT * loudest { Effort::Quick } else { effort };
-            Tone::new(samples, rate, &spectrum, c.hz, scale).read(wpm, effort)
-        })
-        .collect();
-    readings.retain(Reading::credible);
     // The strongest, not the likeliest: a fast weak signal has more marks to be sure of. One that
     // has been followed is left for a much stronger one only.
-    let rank = |r: &Reading| {
-        let held = followed.is_some_and(|f| (f.hz - r.hz).abs() < HELD_HZ);
-        power(r.hz) * usual_pitch(r.hz) * if held { HELD_GAIN } else { 1.0 }
+    let rank = |hz: f64| {
+        let held = followed.is_some_and(|f| (f.hz - hz).abs() < HELD_HZ);
+        power(hz) * usual_pitch(hz) * if held { HELD_GAIN } else { 1.0 }
     };
-    readings.into_iter().max_by(|a, b| rank(a).total_cmp(&rank(b)))
+    found.sort_by(|a, b| rank(b.hz).total_cmp(&rank(a.hz)));
+    found.iter().find_map(|c| {
+        // A skirt or a harmonic of another tone is not worth the search for its echoes.
+        let effort = if power(c.hz) < FAINT * loudest { Effort::Quick } else { effort };
+        let tone = Tone::new(samples, rate, &spectrum, c.hz, scale);
+        tone.read(wpm, effort).filter(Reading::credible)
+    })
 }
 
 /// Receivers are tuned so that the station listened to is heard at a pitch like this, Hz: of two
@@ -162,11 +159,33 @@ impl Reading {
     }
 }
 
-/// Whether something is keyed much faster than by hand: then short spectra change more than long.
-pub(crate) fn hurried(planner: &mut RealFftPlanner<f32>, samples: &[f32], rate: f64) -> bool {
-    let piece = &samples[..samples.len().min((2.0 * rate) as usize)];
-    spectrum(planner, piece, rate, FAST)
-        .is_some_and(|s| candidates(&s, 1).first().is_some_and(|c| c.contrast > HURRIED))
+/// Machines key exactly: a reading at high speed that explains less is of a voice.
+pub(crate) const MACHINE_FIT: f32 = 0.75;
+/// Ordinary readings reach to here, words per minute.
+const HURRY_WPM: f64 = 125.0;
+/// What is keyed so fast shows itself in so short a time, seconds.
+const SCOUTED: f64 = 0.3;
+
+/// The tone and the speed of something that is keyed much faster than by hand: then short spectra
+/// change more than long ones, and the loudest moment of the tone can be read.
+pub(crate) fn hurried(
+    planner: &mut RealFftPlanner<f32>,
+    samples: &[f32],
+    rate: f64,
+) -> Option<Followed> {
+    let loudest = |length: f64| {
+        let energy = |piece: &&[f32]| piece.iter().map(|x| x * x).sum::<f32>();
+        let pieces = samples.chunks((length * rate) as usize);
+        pieces.max_by(|a, b| energy(a).total_cmp(&energy(b)))
+    };
+    let piece = loudest(2.0)?;
+    let spectrum = spectrum(planner, piece, rate, FAST)?;
+    let tone = candidates(&spectrum, 1).into_iter().find(|c| c.contrast > HURRIED)?;
+    let scout = Tone::new(piece, rate, &spectrum, tone.hz, FAST).loudest(SCOUTED);
+    let reading = scout.read(None, Effort::Quick)?;
+    let wpm = reading.wpm(reading.path.glyphs.first()?.strokes.first()?.start);
+    (reading.credible() && reading.fit > MACHINE_FIT && wpm > HURRY_WPM)
+        .then_some(Followed { hz: tone.hz, wpm: Some(wpm) })
 }
 
 fn spectrum(

@@ -8,7 +8,7 @@
 use super::durations::{Lengths, Table};
 use super::evidence::Evidence;
 use super::lanes::{best2, raise};
-use super::trie::{Step, Trie};
+use super::trie::{LANES, Step, Trie};
 use crate::alphabet::Mark;
 
 const BLANK: usize = 512;
@@ -258,8 +258,18 @@ impl<'a> Search<'a> {
 fn gather(out: &mut [f32], from: &[f32], row: usize, lengths: &Lengths, evidence: Option<&[f32]>) {
     let inner = out.len();
     let rows = &from[(row - lengths.longest) * inner..(row - lengths.shortest + 1) * inner];
-    out.fill(f32::NEG_INFINITY);
-    for (i, (source, length)) in rows.chunks_exact(inner).zip(&lengths.reversed).enumerate() {
-        raise(out, source, length + evidence.map_or(0.0, |e| e[i]));
+    for (column, out) in out.chunks_exact_mut(LANES).enumerate() {
+        let mut best = [f32::NEG_INFINITY; LANES];
+        let sources = rows[column * LANES..].chunks(inner).zip(&lengths.reversed);
+        if let Some(evidence) = evidence {
+            for ((source, length), evidence) in sources.zip(evidence) {
+                raise(&mut best, &source[..LANES], length + evidence);
+            }
+        } else {
+            for (source, length) in sources {
+                raise(&mut best, &source[..LANES], *length);
+            }
+        }
+        out.copy_from_slice(&best);
     }
 }

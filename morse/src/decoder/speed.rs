@@ -24,6 +24,12 @@ pub(crate) fn dot_frames(speed: u8) -> f32 {
     SHORTEST_DOT * 1.05_f32.powi(i32::from(speed))
 }
 
+/// The speeds of a grid of such frames, words per minute.
+pub(crate) fn range(frame_seconds: f64) -> Band {
+    let wpm = |speed: usize| 1.2 / (frame_seconds * f64::from(dot_frames(speed as u8)));
+    wpm(SPEEDS - 1)..wpm(0)
+}
+
 /// The tables of all speeds of a grid.
 pub(crate) fn tables(shape: &Shape) -> Vec<Table> {
     (0..SPEEDS as u8).map(|k| Table::new(dot_frames(k), shape)).collect()

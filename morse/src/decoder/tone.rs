@@ -4,7 +4,7 @@ use rustfft::num_complex::Complex32;
 
 use super::durations::Shape;
 use super::echo::{self, Dry};
-use super::evidence::{Evidence, Levels, Phase};
+use super::evidence::{Evidence, Levels, Phase, Reach};
 use super::reading::{Effort, Reading, Scale};
 use super::search::{Path, search};
 use super::speed::{self, Band, SpeedTrack};
@@ -19,15 +19,31 @@ const SAME_SPEED: f64 = 0.25;
 const GOING_ON: f32 = 1.08;
 /// How often a tone is read at most: each reading corrects level, lengths and phase for the next.
 const PASSES: usize = 6;
+/// The same of a machine, whose lengths are exact.
+const MACHINE_PASSES: usize = 2;
 /// How often a tone is read without the echoes that the reading before told.
-const ECHO_ROUNDS: usize = 4;
+const ECHO_ROUNDS: usize = 8;
 /// More than this part of the tone explained neither by keying nor by its echoes is misread.
-const UNEXPLAINED: f64 = 0.06;
+const UNEXPLAINED: f64 = 0.03;
+/// How many rounds may be in vain before it is given up.
+const PATIENCE: usize = 3;
+/// So many readings of different speeds are followed.
+const WAYS: usize = 6;
 /// The speeds that are tried then, one range after the other, words per minute.
-const OTHER_SPEEDS: [(f64, f64); 5] =
-    [(7.0, 11.0), (10.5, 16.0), (15.0, 23.0), (21.0, 32.0), (30.0, 46.0)];
+const OTHER_SPEEDS: [(f64, f64); 8] = [
+    (7.0, 9.5),
+    (9.0, 12.0),
+    (11.5, 15.0),
+    (14.5, 19.0),
+    (18.0, 23.0),
+    (22.0, 28.0),
+    (27.0, 35.0),
+    (34.0, 46.0),
+];
 /// Marks that turn out to be so far from where the tone was looked for are another's, Hz.
 const ELSEWHERE: f64 = 30.0;
+/// A machine's speed is known to this factor from a moment of its keying.
+const MACHINE_SPEED: f64 = 1.12;
 const EVERY_SPEED: Band = 0.0..f64::INFINITY;
 /// Less than this part of the phase kept over a fortieth of a second is chirp.
 const PURE: f32 = 0.8;
@@ -42,6 +58,61 @@ const TEMPER: f64 = 0.03;
 
 /// Speeds, and the tone on the grid of frames on which they were found.
 type Found = (SpeedTrack, Tone);
+
+/// A tone on frames of each length, with the evidence for marks on each.
+struct Grids(Vec<(Tone, Evidence)>);
+
+impl Grids {
+    /// The grids for the speeds of a band. The finest, which is for the fast, is left out after
+    /// somebody slow.
+    fn new(tone: &Tone, wpm: Option<f64>, band: &Band) -> Self {
+        let finest = usize::from(wpm.is_some_and(|w| w < UNHURRIED));
+        let mut tone = tone.clone();
+        let mut grids = Vec::new();
+        for grid in 0..tone.scale.grids {
+            if grid > 0 {
+                tone = tone.halved();
+            }
+            if tone.base.frames.len() < 16 {
+                break;
+            }
+            let speeds = speed::range(tone.base.frame_seconds / tone.scale.stretch);
+            if grid >= finest && speeds.start < band.end && band.start < speeds.end {
+                let evidence = tone.evidence(None, Reach::ALL);
+                grids.push((tone.clone(), evidence));
+            }
+        }
+        if tone.scale.stretch < 1.0 && *band != EVERY_SPEED {
+            // Exact keying is read as well from coarse frames.
+            grids.drain(..grids.len().saturating_sub(1));
+        }
+        Self(grids)
+    }
+
+    /// The speeds, and the grid of frames, under which keying explains the tone best.
+    ///
+    /// Who was just read at some speed is taken to go on at it, unless another is clearly likelier.
+    fn acquire(&self, wpm: Option<f64>, band: &Band) -> Option<(SpeedTrack, &Tone)> {
+        let tables = speed::tables(&Shape::NOMINAL);
+        let mut best: Option<(SpeedTrack, &Tone)> = None;
+        for (tone, evidence) in &self.0 {
+            let fastest = 1.2 / tone.base.frame_seconds;
+            let Some(mut track) =
+                speed::track(evidence, &tables, fastest * tone.scale.stretch, band)
+            else {
+                continue;
+            };
+            let dot = f64::from(speed::dot_frames(track.speed[track.speed.len() / 2]));
+            if wpm.is_some_and(|w| (fastest / dot / w).ln().abs() < SAME_SPEED) {
+                track.score *= GOING_ON;
+            }
+            if best.as_ref().is_none_or(|b| track.score > b.0.score) {
+                best = Some((track, tone));
+            }
+        }
+        best
+    }
+}
 
 /// A tone mixed down to frames of some length, with the level of its marks.
 #[derive(Clone, Debug)]
@@ -94,98 +165,127 @@ impl Tone {
         Self { base, levels, ..*self }
     }
 
+    /// The moment, so many seconds long, at which it is loudest.
+    pub(crate) fn loudest(self, seconds: f64) -> Self {
+        let length = ((seconds / self.base.frame_seconds) as usize).max(16);
+        let energy = |from: &usize| -> f32 {
+            self.base.frames[*from..*from + length].iter().map(Complex32::norm_sqr).sum()
+        };
+        let last = self.base.frames.len().saturating_sub(length);
+        if last == 0 {
+            return self;
+        }
+        let from = (0..=last)
+            .step_by(length / 2)
+            .max_by(|a, b| energy(a).total_cmp(&energy(b)))
+            .unwrap_or(0);
+        let part = from..from + length;
+        let base = Baseband {
+            frame_seconds: self.base.frame_seconds,
+            frames: self.base.frames[part.clone()].to_vec(),
+            noise: self.base.noise[part].to_vec(),
+        };
+        let levels = first_levels(&base, self.scale, self.chirps);
+        Self { base, levels, ..self }
+    }
+
     /// The text of the tone; `None` if it is not keyed.
     ///
     /// Where the room echoes, what was read tells the echoes, and the sound is read without them.
     pub(crate) fn read(self, wpm: Option<f64>, effort: Effort) -> Option<Reading> {
-        let found = self.acquire(wpm, &EVERY_SPEED)?;
-        let dry = if effort == Effort::Thorough { self.dry(&found) } else { None };
-        let Some(mut best) = dry.filter(Dry::echoes) else {
-            let (track, tone) = found;
-            return tone.refine(track.speed);
-        };
-        let mut found = self.settle(found, &mut best, &EVERY_SPEED);
-        if best.rest > UNEXPLAINED {
-            // Echoes fill gaps and cut marks in two, so that another speed seems to fit.
-            for (low, high) in OTHER_SPEEDS {
-                let band = low..high;
-                if let Some(other) = self.acquire(wpm, &band)
-                    && let Some(mut dry) = self.dry(&other)
-                {
-                    let other = self.settle(other, &mut dry, &band);
-                    if dry.rest < 0.9 * best.rest {
-                        (found, best) = (other, dry);
-                    }
-                }
+        // A machine goes on at its speed.
+        let band = match wpm {
+            Some(wpm) if self.scale.stretch < 1.0 => {
+                let wpm = wpm * self.scale.stretch;
+                wpm / MACHINE_SPEED..wpm * MACHINE_SPEED
             }
+            _ => EVERY_SPEED,
+        };
+        let grids = Grids::new(&self, wpm, &band);
+        let (track, tone) = grids.acquire(wpm, &band)?;
+        if effort == Effort::Thorough
+            && let Some(dry) = self.without_echoes(&grids, &(track.clone(), tone))
+        {
+            return dry.1.refine(dry.0.speed);
         }
-        let (track, tone) = found;
+        let tone = tone.clone();
+        drop(grids);
         tone.refine(track.speed)
     }
 
-    /// Reads without the echoes that the reading before told, as long as that explains more.
-    fn settle(&self, mut found: Found, best: &mut Dry, band: &Band) -> Found {
-        for _ in 0..ECHO_ROUNDS {
-            let chirps = chirps(&best.base, self.scale);
-            let levels = first_levels(&best.base, self.scale, chirps);
-            let tone = Self { base: best.base.clone(), levels, chirps, ..*self };
-            let Some(better) = tone.acquire(None, band) else { break };
-            let Some(dry) = self.dry(&better) else { break };
-            if dry.rest > 0.98 * best.rest {
-                if dry.rest < best.rest {
-                    found = better;
+    /// The speeds and the tone without echoes; `None` if there are none that matter.
+    ///
+    /// Echoes fill gaps and cut marks in two, so that another speed seems to fit: in a room, those
+    /// of all ranges are tried, and the one is kept under which keying and echoes explain most.
+    fn without_echoes(&self, grids: &Grids, found: &(SpeedTrack, &Self)) -> Option<Found> {
+        let first = self.dry(&found.0, found.1);
+        if first.as_ref().is_some_and(|dry| !dry.suspicious()) {
+            return None;
+        }
+        let mut ways: Vec<(SpeedTrack, Self, Dry, Band)> = Vec::new();
+        if let Some(dry) = first {
+            ways.push((found.0.clone(), found.1.clone(), dry, EVERY_SPEED));
+        }
+        if ways.iter().all(|way| way.2.rest > UNEXPLAINED) {
+            for (low, high) in OTHER_SPEEDS {
+                let band = low..high;
+                if let Some((track, tone)) = grids.acquire(None, &band)
+                    && let Some(dry) = self.dry(&track, tone)
+                {
+                    ways.push((track, tone.clone(), dry, band));
                 }
+            }
+        }
+        ways.sort_by(|a, b| b.2.fit.total_cmp(&a.2.fit));
+        ways.truncate(WAYS);
+        let mut best: Option<(Found, Dry)> = None;
+        for (track, tone, dry, band) in ways {
+            let (found, dry) = self.settle((track, tone), dry, &band);
+            if best.as_ref().is_none_or(|b| dry.fit > b.1.fit) {
+                best = Some((found, dry));
+            }
+            if best.as_ref().is_some_and(|b| b.1.rest < UNEXPLAINED) {
                 break;
             }
-            (found, *best) = (better, dry);
         }
-        found
+        best.filter(|b| b.1.echoes()).map(|b| b.0)
     }
 
-    /// The tone without the echoes of what was found to be keyed.
-    fn dry(&self, (track, tone): &Found) -> Option<Dry> {
+    /// Reads without the echoes that the reading before told, as long as that explains more.
+    fn settle(&self, mut found: Found, mut best: Dry, band: &Band) -> (Found, Dry) {
+        let mut base = best.base.clone();
+        let mut vain = 0;
+        for _ in 0..ECHO_ROUNDS {
+            let chirps = chirps(&base, self.scale);
+            let levels = first_levels(&base, self.scale, chirps);
+            let tone = Self { base, levels, chirps, ..*self };
+            let grids = Grids::new(&tone, None, band);
+            let Some((track, tone)) = grids.acquire(None, band) else { break };
+            let Some(dry) = self.dry(&track, tone) else { break };
+            base = dry.base.clone();
+            // The first rounds often explain less before they explain much more.
+            vain = if dry.rest > 0.98 * best.rest { vain + 1 } else { 0 };
+            if dry.rest < best.rest {
+                found = (track, tone.clone());
+                best = dry;
+            }
+            if vain == if best.rest < UNEXPLAINED { 1 } else { PATIENCE } {
+                break;
+            }
+        }
+        (found, best)
+    }
+
+    /// The tone without the echoes of what was found to be keyed at these speeds.
+    fn dry(&self, track: &SpeedTrack, tone: &Self) -> Option<Dry> {
         let tables = speed::tables(&Shape::NOMINAL);
-        let evidence = tone.evidence(None);
+        let evidence = tone.evidence(None, Reach::of(&tables, &track.speed));
         let path = search(&evidence, &tables, &track.speed);
         // Echoes could make any keying of a tone that never stops.
         if path.glyphs.is_empty() || verdict::is_carrier(&evidence, &path, &track.speed) {
             return None;
         }
         echo::without(&self.base, &tone.keyed(&path), self.scale.stretch)
-    }
-
-    /// The speeds, and the grid of frames, under which keying explains the tone best.
-    ///
-    /// Who was just read at some speed is taken to go on at it, unless another is clearly likelier;
-    /// and the finest grid, which is for the fast, is left out if that speed is slow.
-    fn acquire(&self, wpm: Option<f64>, band: &Band) -> Option<Found> {
-        let finest = usize::from(wpm.is_some_and(|w| w < UNHURRIED));
-        let tables = speed::tables(&Shape::NOMINAL);
-        let mut best: Option<Found> = None;
-        let mut tone = self.clone();
-        for grid in 0..tone.scale.grids {
-            if grid > 0 {
-                tone = tone.halved();
-            }
-            if tone.base.frames.len() < 16 {
-                break;
-            }
-            let fastest = 1.2 / tone.base.frame_seconds;
-            if grid >= finest
-                && let Some(mut track) =
-                    speed::track(&tone.evidence(None), &tables, fastest * tone.scale.stretch, band)
-            {
-                let dot = f64::from(speed::dot_frames(track.speed[track.speed.len() / 2]));
-                let found = fastest / dot;
-                if wpm.is_some_and(|w| (found / w).ln().abs() < SAME_SPEED) {
-                    track.score *= GOING_ON;
-                }
-                if best.as_ref().is_none_or(|b| track.score > b.0.score) {
-                    best = Some((track, tone.clone()));
-                }
-            }
-        }
-        best
     }
 
     /// When the key was down on a path, seconds.
@@ -199,7 +299,7 @@ impl Tone {
             .collect()
     }
 
-    fn evidence(&self, expected: Option<&[Complex32]>) -> Evidence {
+    fn evidence(&self, expected: Option<&[Complex32]>, reach: Reach) -> Evidence {
         let frame = self.base.frame_seconds;
         let stretch = self.scale.stretch;
         let phase = if self.chirps {
@@ -208,7 +308,7 @@ impl Tone {
             Phase::Steady
         };
         let temper = (TEMPER * stretch / frame) as f32;
-        Evidence::new(&self.base.frames, &self.levels, temper, phase, expected)
+        Evidence::new(&self.base.frames, &self.levels, temper, phase, expected, reach)
     }
 
     /// Reads again and again, each time knowing more: the operator's lengths, the level over time,
@@ -218,9 +318,11 @@ impl Tone {
         let mut path = Path { score: 0.0, glyphs: Vec::new() };
         let mut before = Vec::new();
         let mut expected: Option<Vec<Complex32>> = None;
-        for pass in 0..PASSES {
-            let evidence = self.evidence(expected.as_deref());
-            path = search(&evidence, &speed::tables(&shape), &speed);
+        let passes = if self.scale.stretch < 1.0 { MACHINE_PASSES } else { PASSES };
+        for pass in 0..passes {
+            let tables = speed::tables(&shape);
+            let evidence = self.evidence(expected.as_deref(), Reach::of(&tables, &speed));
+            path = search(&evidence, &tables, &speed);
             if path.glyphs.is_empty() || verdict::is_carrier(&evidence, &path, &speed) {
                 return None;
             }
@@ -228,7 +330,7 @@ impl Tone {
                 return None;
             }
             let text: Vec<u8> = path.glyphs.iter().map(|g| g.node).collect();
-            if pass + 1 == PASSES || text == before {
+            if pass + 1 == passes || text == before {
                 break;
             }
             before = text;
