@@ -1,11 +1,14 @@
 //! What the fuzzers keep, replayed without a fuzzer.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(unreachable_pub, reason = "the scenarios are shared with the fuzz targets")]
 
 use std::path::Path;
 
-use ipfi_morse::decoder::{Decoder, Event, Latency};
 use ipfi_morse::text::parse;
 use ipfi_morse::wav::{Channel, WavReader};
+
+#[path = "../../tests/fuzz/scenarios/morse_decode.rs"]
+mod decode;
 
 /// Gives each file of a corpus to a check.
 fn replay(target: &str, check: impl Fn(&[u8])) {
@@ -37,27 +40,7 @@ fn wav_files_end() {
 
 #[test]
 fn samples_of_any_kind_are_read() {
-    replay("morse_decode", |bytes| {
-        let Some((head, samples)) = bytes.split_at_checked(3) else { return };
-        let rate = u32::from(u16::from_le_bytes([head[0], head[1]]));
-        let latency = if head[2] & 1 == 0 { Latency::Live } else { Latency::Recording };
-        let Ok(mut decoder) = Decoder::new(rate, latency) else { return };
-        let samples: Vec<f32> = samples
-            .chunks_exact(2)
-            .map(|b| f32::from(i16::from_le_bytes([b[0], b[1]])) / 32768.0)
-            .collect();
-        for _ in 0..=head[2] >> 4 {
-            decoder.push(&samples);
-        }
-        decoder.finish();
-        let mut last = 0.0;
-        while let Some(event) = decoder.poll_event() {
-            if let Event::Character(c) = event {
-                assert!(c.start >= last && c.end > c.start, "{c:?} before {last}");
-                last = c.start;
-            }
-        }
-    });
+    replay("morse_decode", decode::run);
 }
 
 #[test]
