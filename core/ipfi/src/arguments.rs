@@ -306,7 +306,7 @@ impl<A> ArgumentReader<A> {
                         Arguments::Over { code } => code,
                         _ => Code::CANCELLED,
                     };
-                    let why = match &state.closed {
+                    let why = match state.engine.cause() {
                         Some(cause) => StreamError::Lost(cause.clone()),
                         None => StreamError::Ended { code, text: String::new() },
                     };

@@ -258,7 +258,7 @@ impl<R> Call<'_, R> {
         let handles = match scope::export(shared, &mut state, std::mem::take(&mut self.given.0)) {
             Ok(handles) => handles,
             Err((error, given)) => {
-                let closed = state.closed.clone();
+                let closed = state.engine.cause().cloned();
                 drop(state);
                 scope::refuse(given);
                 return Err(lost(closed, || CallError::Handles(error)));
@@ -293,7 +293,7 @@ impl<R> Call<'_, R> {
                 Ok((slot, unsent))
             }
             Err(error) => {
-                let closed = state.closed.clone();
+                let closed = state.engine.cause().cloned();
                 shared.kick(state);
                 Err(lost(closed, || CallError::Refused(error)))
             }
@@ -386,7 +386,9 @@ impl<R> Future for Pending<R> {
         }
         let taken = state.calls.take(*slot);
         let cause = match &taken {
-            Slot::Done(Err(failure)) if failure.code == Code::WIRE_LOST => state.closed.clone(),
+            Slot::Done(Err(failure)) if failure.code == Code::WIRE_LOST => {
+                state.engine.cause().cloned()
+            }
             _ => None,
         };
         drop(state);

@@ -10,7 +10,7 @@ use ipfi_proto::{Code, Direction, Handle, HandleError, Received, StreamId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cause, Codec,
+    Codec,
     serve::Procedure,
     shared::{Shared, State},
 };
@@ -245,9 +245,4 @@ fn export_all(
 /// Why something that travels cannot be written here.
 pub(crate) fn outside(what: &str) -> String {
     format!("a {what} travels only inside the arguments, results or items of a call")
-}
-
-/// The cause that handles see when nobody said anything else.
-pub(crate) const fn lost() -> Cause {
-    Cause::Lost
 }

@@ -1,16 +1,17 @@
 //! The same handles on threads, without any runtime.
 #![cfg(all(feature = "blocking", feature = "bincode"))]
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test")]
 
 use std::{
-    io::pipe,
+    io::{Write, pipe},
     sync::mpsc::{Receiver as Inbox, channel as inbox},
     thread,
     time::Duration,
 };
 
 use ipfi::{
-    Callback, Cause, Code, Context, Interface, Receiver, Sender, Wire, WireOptions, channel, wait,
+    CallError, Callback, Cause, Code, Context, Interface, Receiver, Sender, StreamError, Wire,
+    WireOptions, channel, wait,
 };
 
 fn pair(a: Interface, b: Interface) -> (Wire, Wire) {
@@ -124,4 +125,93 @@ fn the_end_reaches_everybody() {
     let (wire, other) = pair(Interface::new(), Interface::new());
     drop(wire);
     assert_eq!(wait(other.closed()), Cause::Graceful);
+}
+
+/// How a wire on threads dies.
+#[derive(Clone, Copy, Debug)]
+enum Death {
+    MiddleOfFrame,
+    Garbage,
+    PeerAborts,
+    WeAbort,
+    CloseRunsOut,
+}
+
+#[test]
+fn every_handle_learns_the_cause_however_the_wire_dies() {
+    use Death::{CloseRunsOut, Garbage, MiddleOfFrame, PeerAborts, WeAbort};
+    for death in [MiddleOfFrame, Garbage, PeerAborts, WeAbort, CloseRunsOut] {
+        let (told, was_told) = inbox();
+        let ours = Interface::new().procedure("hang", move |context: Context| {
+            let told = told.clone();
+            async move { told.send(context.on_cancel().await).unwrap() }
+        });
+        let theirs = Interface::new()
+            .procedure("hang", async || std::future::pending::<()>().await)
+            .procedure("take", async |_: Receiver<u8>| std::future::pending::<()>().await)
+            .procedure("give", async |_: Sender<u8>| std::future::pending::<()>().await)
+            .procedure("callback", || Callback::<(), u8>::new(|| 7u8))
+            .raw_streaming("leave", async |_, _| std::future::pending().await)
+            .procedure("back", async |context: Context| {
+                let _ = context.wire().call::<()>("hang", ()).await;
+            });
+        let (there_reads, here_writes) = pipe().unwrap();
+        let (here_reads, there_writes) = pipe().unwrap();
+        let mut garbage = there_writes.try_clone().unwrap();
+        let here = WireOptions::new().start(here_reads, here_writes, ours).unwrap();
+        let there = WireOptions::new().start(there_reads, there_writes, theirs).unwrap();
+        let callback: Callback<(), u8> = here.call("callback", ()).wait().unwrap();
+        let pending = here.call::<()>("hang", ()).start();
+        let (sender, receiver) = channel::<u8>(1);
+        let taking = here.call::<()>("take", (receiver,)).start();
+        let (sender_of_theirs, mut receiver) = channel::<u8>(1);
+        let giving = here.call::<()>("give", (sender_of_theirs,)).start();
+        let parts = here.call_raw("leave", vec![1]).in_parts().unwrap();
+        let back = here.call::<()>("back", ()).start();
+        wait(here.ping()).unwrap();
+        wait(there.ping()).unwrap();
+        let waiting = thread::spawn(move || receiver.recv().wait());
+        match death {
+            MiddleOfFrame => {
+                // The last word is swallowed by a frame that is longer.
+                garbage.write_all(&[40, 0x3e, 2, 3]).unwrap();
+                there.abort(Code(1000), "");
+            }
+            Garbage => garbage.write_all(&[2, 0x7e, 0]).unwrap(),
+            PeerAborts => there.abort(Code(300), "enough"),
+            WeAbort => here.abort(Code(300), "enough"),
+            CloseRunsOut => drop(wait(here.close(Some(Duration::from_millis(10))))),
+        }
+        drop(garbage);
+        let is_cause = |cause: &Cause| match death {
+            MiddleOfFrame => *cause == Cause::Lost,
+            Garbage => matches!(cause, Cause::Protocol(_)),
+            PeerAborts => matches!(cause, Cause::Peer { code: Code(300), .. }),
+            WeAbort => matches!(cause, Cause::Aborted { code: Code(300), .. }),
+            CloseRunsOut => *cause == Cause::CloseTimeout,
+        };
+        let lost = |error: CallError| match error {
+            CallError::Lost { cause, .. } => cause,
+            other => panic!("{death:?}: {other:?}"),
+        };
+        let stream_lost = |error: StreamError| match error {
+            StreamError::Lost(cause) => cause,
+            other => panic!("{death:?}: {other:?}"),
+        };
+        let causes = [
+            lost(pending.wait().unwrap_err()),
+            stream_lost(waiting.join().unwrap().unwrap_err()),
+            stream_lost(sender.send(1).wait().unwrap_err()),
+            lost(callback.call(()).wait().unwrap_err()),
+            lost(parts.finish().wait().unwrap_err()),
+            lost(taking.wait().unwrap_err()),
+            lost(giving.wait().unwrap_err()),
+            lost(back.wait().unwrap_err()),
+            wait(here.closed()),
+        ];
+        for cause in &causes {
+            assert!(is_cause(cause), "{death:?}: {cause:?}");
+        }
+        assert_eq!(was_told.recv().unwrap(), Code::WIRE_LOST, "{death:?}");
+    }
 }

@@ -51,6 +51,7 @@ pub(crate) struct State {
     pub(crate) engine: Connection,
     /// The driver sleeps and has to be woken.
     pub(crate) asleep: bool,
+    /// Why it is over, once everybody was told. The engine knows it before.
     pub(crate) closed: Option<Cause>,
     pub(super) close_wakers: Vec<Waker>,
     /// The last round trip that was measured.

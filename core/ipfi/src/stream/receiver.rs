@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use ipfi_proto::{Code, Direction, Items, Read, Received, StreamId};
+use ipfi_proto::{Cause, Code, Direction, Items, Read, Received, StreamId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::{Chan, Half, Outgoing, relay};
@@ -141,10 +141,10 @@ impl<T: Inbound> Receiver<T> {
             }
             Read::End { code, text } => {
                 state.remove_stream(*id);
-                self.over = Some(match (code, &state.closed) {
+                self.over = Some(match (code, state.engine.cause()) {
                     (Code::OK, _) => Ok(()),
                     (Code::WIRE_LOST, Some(cause)) => Err(StreamError::Lost(cause.clone())),
-                    (Code::WIRE_LOST, None) => Err(StreamError::Lost(scope::lost())),
+                    (Code::WIRE_LOST, None) => Err(StreamError::Lost(Cause::Lost)),
                     _ => Err(StreamError::Ended { code, text }),
                 });
             }

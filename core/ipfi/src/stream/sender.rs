@@ -53,7 +53,7 @@ impl<T> Sender<T> {
         chan.outlet.attach(shared, id);
         let mut state = shared.lock();
         let stopped = state.claim(id, &chan.outlet);
-        let closed = state.closed.clone();
+        let closed = state.engine.cause().cloned();
         drop(state);
         if let Some(code) = stopped.or_else(|| closed.as_ref().map(|_| Code::WIRE_LOST)) {
             chan.outlet.end(code, closed.as_ref());
@@ -169,8 +169,7 @@ fn push_large<T>(
     given: Vec<Give>,
 ) -> Result<(), StreamError> {
     let mut state = shared.lock();
-    if state.engine.is_closed() {
-        let cause = state.closed.clone().unwrap_or_else(scope::lost);
+    if let Some(cause) = state.engine.cause().cloned() {
         drop(state);
         scope::refuse(given);
         return Err(StreamError::Lost(cause));
