@@ -17,7 +17,7 @@ pub enum OpenError {
     #[allow(missing_docs, reason = "the message says it")]
     Io { address: String, listen: bool, source: io::Error },
     /// The location makes no sense for the transport.
-    #[error("`{location}` is not a location for `{scheme}`: {reason}")]
+    #[error("{}: {reason}", place(.scheme, .location))]
     #[allow(missing_docs, reason = "the message says it")]
     Location { scheme: String, location: String, reason: String },
     /// An option of the transport or of a layer.
@@ -84,6 +84,14 @@ impl From<OpenError> for io::Error {
             | OpenError::Unreliable { .. } => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
+    }
+}
+
+/// What is wrong: the location, or without one the address as a whole.
+fn place(scheme: &str, location: &str) -> String {
+    match location {
+        "" => format!("`{scheme}:`"),
+        location => format!("`{location}` is not a location for `{scheme}`"),
     }
 }
 
