@@ -1,6 +1,7 @@
 //! Sound to packets.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::mode::{Mode, RATE, Shape};
 use super::preamble::{Preamble, SIGNAL};
@@ -107,6 +108,8 @@ pub struct Demodulator {
     /// The number of the sample that the search for signals calls its first.
     first: u64,
     receptions: Vec<Reception>,
+    /// Where the last packet was that arrived whole.
+    whole: Range<f64>,
     ear: Ear,
     carrier: bool,
     events: VecDeque<Event>,
@@ -131,6 +134,7 @@ impl Demodulator {
             signals: SignalSearch::new(&Mode::Plain.shape(&config.plain)),
             first: FIRST as u64,
             receptions: Vec::new(),
+            whole: 0.0..0.0,
             ear: Ear::default(),
             carrier: false,
             events: VecDeque::new(),
@@ -212,6 +216,9 @@ impl Demodulator {
 
     /// The header of a packet may begin there.
     fn begin(&mut self, shape: Shape, start: f64, clarity: f32) {
+        if self.whole.contains(&start) {
+            return; // A late find in a packet that has been read.
+        }
         let near = |reception: &Reception| reception.is_near(&shape, start);
         if let Some(known) = self.receptions.iter().position(near) {
             if self.receptions[known].has_header() || self.receptions[known].clarity >= clarity {
@@ -256,9 +263,14 @@ impl Demodulator {
                     if let Some(ended) = ended {
                         let whole = self.receptions.swap_remove(index);
                         if ended.decoded.is_some() {
-                            // What seemed to begin in the midst of it was a part of it.
-                            let inside = whole.start..whole.next;
-                            self.receptions.retain(|other| !inside.contains(&other.start));
+                            // What seemed to begin in the midst of it was a part of it; and on a
+                            // single tone nothing else can have been under way.
+                            self.whole = whole.start..whole.next;
+                            let inside = self.whole.clone();
+                            self.receptions.retain(|other| {
+                                let is_same = mode == Mode::Plain && other.mode() == mode;
+                                !is_same && !inside.contains(&other.start)
+                            });
                             index = 0;
                         }
                         self.end(mode, *ended);
@@ -287,7 +299,10 @@ impl Demodulator {
     }
 
     fn listen(&mut self) {
-        let busy = self.ear.is_busy() || !self.receptions.is_empty();
+        // On a single tone much looks like a beginning: until its header has been read, only what
+        // is heard counts.
+        let is_sure = |r: &Reception| r.has_header() || r.mode() != Mode::Plain;
+        let busy = self.ear.is_busy() || self.receptions.iter().any(is_sure);
         if busy != self.carrier {
             self.carrier = busy;
             self.note(Event::Carrier(busy));
