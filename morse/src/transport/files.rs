@@ -1,7 +1,8 @@
-//! Files and named pipes as the medium, at the speed of sound: 10 ms of it every 10 ms.
+//! Files, named pipes and standard input and output as the medium, at the speed of sound: 10 ms of it
+//! every 10 ms.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,10 @@ const TICK: Duration = Duration::from_millis(10);
 /// Runs a station by files, on a thread of its own; says by which.
 pub(crate) fn start(mut station: Station, options: &MorseOptions) -> io::Result<String> {
     let (from, to) = (options.r#in.clone(), options.out.clone());
+    if let Some(path) = from.as_deref().filter(|path| !is_standard(path)) {
+        // The rest of opening may wait for somebody else.
+        std::fs::metadata(path).map_err(|error| failed(path, &error, error.kind()))?;
+    }
     let name = |path: &Option<PathBuf>| match path {
         Some(path) => path.display().to_string(),
         None => "nothing".into(),
@@ -35,8 +40,12 @@ fn carry(station: &mut Station, from: Option<PathBuf>, to: Option<PathBuf>) -> i
     // A named pipe opens when its other end does, and that may wait for ours.
     let source = std::thread::spawn(move || from.map(|path| Source::open(&path)).transpose());
     let mut sink = to.map(|path| Sink::open(&path)).transpose()?;
-    let mut source = source.join().map_err(|_| io::Error::other("no sound"))??;
     let (mut heard, mut out) = (Vec::new(), vec![0.0; BLOCK]);
+    if let Some(sink) = &mut sink {
+        // The other end may wait for our first sound as we wait for its.
+        sink.write(&out)?;
+    }
+    let mut source = source.join().map_err(|_| io::Error::other("no sound"))??;
     let mut due = Instant::now();
     while !station.is_over() {
         if let Some(sink) = &mut sink {
@@ -58,23 +67,37 @@ fn failed(path: &Path, error: impl std::fmt::Display, kind: io::ErrorKind) -> io
     io::Error::new(kind, format!("the sound file {}: {error}", path.display()))
 }
 
+fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 fn is_wav(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav"))
 }
 
+type Input = io::Chain<Cursor<[u8; 4]>, BufReader<Box<dyn Read + Send>>>;
+
 enum Source {
-    Wav(Box<WavReader<BufReader<File>>>, Option<Resampler>, PathBuf),
-    Raw(BufReader<File>, PathBuf),
+    Wav(Box<WavReader<Input>>, Option<Resampler>, PathBuf),
+    Raw(Input, PathBuf),
 }
 
 impl Source {
+    /// What begins as WAV does is WAV.
     fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path).map_err(|error| failed(path, &error, error.kind()))?;
-        let file = BufReader::new(file);
-        if !is_wav(path) {
-            return Ok(Self::Raw(file, path.to_owned()));
+        let input: Box<dyn Read + Send> = if is_standard(path) {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path).map_err(|error| failed(path, &error, error.kind()))?)
+        };
+        let mut input = BufReader::new(input);
+        let mut head = [0; 4];
+        input.read_exact(&mut head).map_err(|error| ended(path, &error))?;
+        let input = Cursor::new(head).chain(input);
+        if head != *b"RIFF" {
+            return Ok(Self::Raw(input, path.to_owned()));
         }
-        let reader = WavReader::new(file)
+        let reader = WavReader::new(input)
             .map_err(|error| failed(path, error, io::ErrorKind::InvalidData))?;
         let rate = reader.format().rate;
         let resampler = (rate != RATE).then(|| Resampler::new(f64::from(rate), f64::from(RATE)));
@@ -86,7 +109,7 @@ impl Source {
         match self {
             Self::Raw(file, path) => {
                 let mut bytes = [0; BLOCK * 4];
-                file.read_exact(&mut bytes).map_err(|error| failed(path, &error, error.kind()))?;
+                file.read_exact(&mut bytes).map_err(|error| ended(path, &error))?;
                 heard.extend(bytes.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)));
                 Ok(())
             }
@@ -110,16 +133,27 @@ impl Source {
     }
 }
 
+/// The end of a sound, or what else became of it.
+fn ended(path: &Path, error: &io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return failed(path, "it has ended", error.kind());
+    }
+    failed(path, error, error.kind())
+}
+
 enum Sink {
     Wav(WavWriter<File>, PathBuf),
-    Raw(File, PathBuf),
+    Raw(Box<dyn Write + Send>, PathBuf),
 }
 
 impl Sink {
     fn open(path: &Path) -> io::Result<Self> {
+        if is_standard(path) {
+            return Ok(Self::Raw(Box::new(io::stdout()), path.to_owned()));
+        }
         let file = File::create(path).map_err(|error| failed(path, &error, error.kind()))?;
         if !is_wav(path) {
-            return Ok(Self::Raw(file, path.to_owned()));
+            return Ok(Self::Raw(Box::new(file), path.to_owned()));
         }
         let writer = WavWriter::new(file, RATE, SampleFormat::I16)
             .map_err(|error| failed(path, error, io::ErrorKind::Other))?;
@@ -130,7 +164,8 @@ impl Sink {
         match self {
             Self::Raw(file, path) => {
                 let bytes: Vec<u8> = block.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-                file.write_all(&bytes).map_err(|error| failed(path, &error, error.kind()))
+                let written = file.write_all(&bytes).and_then(|()| file.flush());
+                written.map_err(|error| failed(path, &error, error.kind()))
             }
             Self::Wav(writer, path) => {
                 writer.write(block).map_err(|error| failed(path, error, io::ErrorKind::BrokenPipe))

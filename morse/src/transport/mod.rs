@@ -109,9 +109,11 @@ ipfi_transport::options! {
         capture: Option<String> = "",
         /// The sound device to speak by; by default that of the system.
         playback: Option<String> = "",
-        /// Hears from a file or named pipe instead: WAV, or raw 32-bit floats at 48 kHz.
+        /// Hears from a file or named pipe, or `-` for standard input: WAV, or raw 32-bit floats
+        /// (little-endian) at 48 kHz.
         r#in: Option<PathBuf> = "",
-        /// Speaks into a file or named pipe instead: WAV if it ends so, else raw.
+        /// Speaks into a file or named pipe, or `-` for standard output: WAV if it ends so, else
+        /// raw.
         out: Option<PathBuf> = "",
         /// Stations take in only those that say the same; others on the air are noise to them.
         channel: String = "common",
@@ -294,10 +296,22 @@ impl Transport for Morse {
         let station = Station::new(&options.modem(), Choice::Fixed(Mode::Room), desk);
         station.map(drop).map_err(|error| error.to_string())?;
         receiver(options).map(drop).map_err(|error| error.to_string())?;
-        #[cfg(feature = "audio")]
-        if let Some(ptt) = &options.ptt {
-            ptt::Line::parse(ptt)?;
+        let by_card = self.is_by_card(options);
+        for (name, given) in [("capture", &options.capture), ("playback", &options.playback)] {
+            if given.is_some() && !by_card {
+                return Err(format!("{name} names a sound device, and there is another medium"));
+            }
         }
+        let Some(ptt) = &options.ptt else { return Ok(()) };
+        if !by_card {
+            return Err(
+                "ptt keys a transmitter while the sound card speaks, which it does not".into()
+            );
+        }
+        #[cfg(feature = "audio")]
+        ptt::Line::parse(ptt)?;
+        #[cfg(not(feature = "audio"))]
+        let _ = ptt;
         Ok(())
     }
 

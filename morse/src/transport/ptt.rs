@@ -2,8 +2,6 @@
 
 use std::io;
 
-use tokio_serial::SerialPort;
-
 /// The line of a serial port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
@@ -24,10 +22,13 @@ impl Line {
     }
 }
 
+type Lead = Box<dyn FnMut(bool) -> io::Result<()> + Send>;
+
 /// Keys a transmitter, if there is one. It is let go when this is dropped.
 #[derive(Default)]
 pub(crate) struct Keyer {
-    port: Option<(Line, Box<dyn SerialPort>)>,
+    /// Sets the line.
+    lead: Option<Lead>,
     down: bool,
 }
 
@@ -37,12 +38,24 @@ impl Keyer {
         let Some(text) = ptt else { return Ok(Self::default()) };
         let (line, device) =
             Line::parse(text).map_err(|text| io::Error::new(io::ErrorKind::InvalidInput, text))?;
-        let failed = |error: tokio_serial::Error| {
+        let name = device.to_owned();
+        let failed = move |error: tokio_serial::Error| {
             let error = io::Error::from(error);
-            io::Error::new(error.kind(), format!("the transmitter's port {device}: {error}"))
+            io::Error::new(error.kind(), format!("the transmitter's port {name}: {error}"))
         };
-        let port = tokio_serial::new(device, 9600).dtr_on_open(false).open().map_err(failed)?;
-        let mut keyer = Self { port: Some((line, port)), down: true };
+        let port = tokio_serial::new(device, 9600).dtr_on_open(false).open();
+        let mut port = port.map_err(&failed)?;
+        Self::new(move |down| {
+            match line {
+                Line::Rts => port.write_request_to_send(down),
+                Line::Dtr => port.write_data_terminal_ready(down),
+            }
+            .map_err(&failed)
+        })
+    }
+
+    fn new(lead: impl FnMut(bool) -> io::Result<()> + Send + 'static) -> io::Result<Self> {
+        let mut keyer = Self { lead: Some(Box::new(lead)), down: true };
         keyer.set(false)?;
         Ok(keyer)
     }
@@ -53,13 +66,7 @@ impl Keyer {
             return Ok(());
         }
         self.down = down;
-        match &mut self.port {
-            Some((Line::Rts, port)) => port.write_request_to_send(down).map_err(io::Error::from),
-            Some((Line::Dtr, port)) => {
-                port.write_data_terminal_ready(down).map_err(io::Error::from)
-            }
-            None => Ok(()),
-        }
+        self.lead.as_mut().map_or(Ok(()), |lead| lead(down))
     }
 }
 
@@ -67,5 +74,50 @@ impl Drop for Keyer {
     fn drop(&mut self) {
         // A transmitter that stays keyed blocks the channel for everybody.
         let _ = self.set(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn the_key_goes_up_at_the_start_with_each_change_and_at_the_end() {
+        let line = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&line);
+        let mut keyer = Keyer::new(move |down| {
+            seen.lock().unwrap().push(down);
+            Ok(())
+        })
+        .unwrap();
+        for down in [false, true, true, false, false, true] {
+            keyer.set(down).unwrap();
+        }
+        drop(keyer);
+        assert_eq!(*line.lock().unwrap(), [false, true, false, true, false]);
+        assert!(Keyer::open(None).unwrap().set(true).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_port_without_the_line_is_named() {
+        // A pseudo-terminal is a serial port in all but these lines.
+        let (_master, port) = tokio_serial::SerialStream::pair().unwrap();
+        let name = tokio_serial::SerialPort::name(&port).unwrap();
+        for line in ["rts", "dtr"] {
+            let error = Keyer::open(Some(&format!("{line}:{name}"))).err().unwrap().to_string();
+            assert!(error.starts_with(&format!("the transmitter's port {name}: ")), "{error}");
+        }
+        let error = Keyer::open(Some("rts:/dev/none")).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
+    }
+
+    #[test]
+    fn what_is_no_line_is_told_what_is() {
+        for text in ["", "rts", "rts:", "cts:/dev/ttyS0", "/dev/ttyUSB0"] {
+            let error = Line::parse(text).unwrap_err();
+            assert!(error.contains("rts:DEVICE") && error.contains(text), "{error}");
+        }
+        assert_eq!(Line::parse("dtr:/dev/ttyS0"), Ok((Line::Dtr, "/dev/ttyS0")));
     }
 }

@@ -1,0 +1,68 @@
+//! What `morse:` says to options that cannot be, and what it writes into files.
+#![cfg(feature = "transport")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fmt::Write;
+use std::fs::File;
+
+use ipfi_morse::modem::{Config, Demodulator, Event};
+use ipfi_morse::transport::Morse;
+use ipfi_morse::wav::WavReader;
+use ipfi_transport::Registry;
+
+async fn refused(options: &str) -> String {
+    let registry = Registry::new().with(Morse::new());
+    let address = format!("morse:{options}").parse().unwrap();
+    match registry.check(&address).await {
+        Err(error) => error.to_string(),
+        Ok(_) => registry.dial(&address).await.err().unwrap().to_string(),
+    }
+}
+
+#[tokio::test]
+async fn one_clear_line_each() {
+    let mut table = String::new();
+    for options in [
+        "room",
+        ",mode=quick",
+        ",wpm=3",
+        ",wpm=fast",
+        ",tone=20000",
+        ",level=6",
+        ",ptt=/dev/ttyUSB0",
+        ",ptt=rts:/dev/ttyUSB0,air=x",
+        ",air=a/b",
+        ",air=x,capture=USB",
+        ",in=/none/there,out=y.wav",
+        ",weather=rain",
+        ",speed=20",
+    ] {
+        writeln!(table, "morse:{options}\n    {}", refused(options).await).unwrap();
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[tokio::test]
+async fn a_greeting_stands_in_the_file() {
+    let path = std::env::temp_dir().join(format!("ipfi-greeting-{}.wav", std::process::id()));
+    let options = format!(",mode=cable,connect=1s,out={}", path.display());
+    let error = refused(&options).await;
+    assert!(error.contains("nobody"), "{error}");
+    // The station finishes its file after the link has gone.
+    let greeting = loop {
+        let mut reader = WavReader::new(File::open(&path).unwrap()).unwrap();
+        if reader.frames().is_some_and(|frames| frames > 0) {
+            let mut sound = vec![0.0; 48_000 * 3];
+            let count = reader.read(&mut sound).unwrap();
+            sound.truncate(count);
+            break sound;
+        }
+        tokio::task::yield_now().await;
+    };
+    std::fs::remove_file(&path).unwrap();
+    let mut demodulator = Demodulator::new(&Config::new(48_000)).unwrap();
+    demodulator.receive(&greeting);
+    let packets = std::iter::from_fn(|| demodulator.poll_event())
+        .filter(|event| matches!(event, Event::Packet(_)));
+    assert!(packets.count() > 0);
+}
