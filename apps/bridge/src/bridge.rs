@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use ipfi_app::Stop;
-use ipfi_transport::{Address, BoxStream, Listener, OpenError, Properties, Registry};
+use ipfi_transport::{Address, BoxStream, Description, Listener, OpenError, Properties, Registry};
 
 use crate::{
     exit::BridgeError,
@@ -45,6 +45,10 @@ impl Bridge {
     ) -> Result<Self, BridgeError> {
         let a = End::check(registry, a, &settings).await?;
         let b = End::check(registry, b, &settings).await?;
+        if settings.show_morse && [&a, &b].iter().all(|end| end.address.option(SHOW).is_none()) {
+            let text = "--show-morse: neither end goes by Morse, as `morse:` does";
+            return Err(BridgeError::Config(text.into()));
+        }
         let stats = Stats::new(name, a.address.to_string(), b.address.to_string());
         Ok(Self { registry: registry.clone(), a, b, settings, stats: Arc::new(stats) })
     }
@@ -160,6 +164,11 @@ impl Bridge {
         Manner { linger, idle, splices: !no_splice }
     }
 
+    /// Whether an end writes letters to standard error as they come.
+    pub(crate) fn shows(&self) -> bool {
+        [&self.a, &self.b].iter().any(|end| end.address.option(SHOW).is_some())
+    }
+
     /// What stands before log lines when there are many bridges.
     pub(crate) fn prefix(&self) -> String {
         match self.stats.name.as_str() {
@@ -183,10 +192,20 @@ impl End {
                 address.options.push(("trace.file".into(), file.clone()));
             }
         }
+        let shows = |description: Description| {
+            let options = &description.options;
+            description.name == address.scheme && options.iter().any(|option| option.key == SHOW)
+        };
+        if settings.show_morse && registry.describe().any(shows) && address.option(SHOW).is_none() {
+            address.options.push((SHOW.into(), "yes".into()));
+        }
         let properties = registry.check(&address).await?;
         Ok(Self { address, properties })
     }
 }
+
+/// The option of transports that write what they carry as letters.
+const SHOW: &str = "show";
 
 /// Which end of the bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,7 +43,8 @@ pub(crate) struct Cli {
 
     /// Runs the bridges of this file instead of one
     #[arg(long, value_name = "FILE", conflicts_with_all = ["a", "b", "on_busy", "on_loss",
-        "while_down", "linger", "idle", "once", "max_peers", "no_splice", "trace"])]
+        "while_down", "linger", "idle", "once", "max_peers", "no_splice", "trace",
+        "show_morse"])]
     pub(crate) config: Option<PathBuf>,
 
     /// Looks at addresses and config without opening anything

@@ -23,9 +23,10 @@ static SCREEN: Mutex<String> = Mutex::new(String::new());
 /// Whether there is a meter at all.
 static SHOWN: AtomicBool = AtomicBool::new(false);
 
-/// Draws the meter until it is dropped. Nothing is drawn when standard error is not a terminal.
+/// Draws the meter until it is dropped. Nothing is drawn when standard error is not a terminal, nor
+/// of no bridges.
 pub(crate) async fn run(bridges: Vec<Arc<Stats>>) {
-    if !std::io::stderr().is_terminal() {
+    if bridges.is_empty() || !std::io::stderr().is_terminal() {
         return std::future::pending().await;
     }
     SHOWN.store(true, Relaxed);

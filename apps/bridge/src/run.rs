@@ -64,6 +64,9 @@ async fn bridges(cli: &Cli, registry: &Registry) -> anyhow::Result<()> {
     }
 
     let stats: Vec<_> = bridges.iter().map(|bridge| bridge.stats.clone()).collect();
+    // Letters come whenever they sound: a meter would write over them.
+    let meter =
+        if bridges.iter().any(|bridge| bridge.shows()) { Vec::new() } else { stats.clone() };
     let (stop_sender, stop) = Stop::channel();
     let form = cli.stats;
     let on_usr1 = {
@@ -98,7 +101,7 @@ async fn bridges(cli: &Cli, registry: &Registry) -> anyhow::Result<()> {
         result = work => result,
         result = ipfi_app::handle_signals(stop_sender, say_stopping, on_usr1) => result.map_err(Into::into),
         () = systemd::watchdog() => Ok(()),
-        () = meter::run(stats.clone()) => Ok(()),
+        () = meter::run(meter) => Ok(()),
     };
     systemd::stopping();
     if form != StatsForm::None && (form == StatsForm::Json || !cli.quiet) {

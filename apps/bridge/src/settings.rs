@@ -84,6 +84,11 @@ pub(crate) struct Settings {
     /// Shows what passes as a hex dump; `-` is standard error
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<String>,
+
+    /// Shows what goes through the air as letters, on standard error in place of the meter: what
+    /// is sent behind `->`, what is read behind `<-`
+    #[arg(long)]
+    pub(crate) show_morse: bool,
 }
 
 impl Default for Settings {
@@ -98,6 +103,7 @@ impl Default for Settings {
             max_peers: 1024,
             no_splice: false,
             trace: None,
+            show_morse: false,
         }
     }
 }

@@ -173,6 +173,26 @@ fn the_whole_bridge_can_be_traced() {
 }
 
 #[test]
+fn letters_can_be_watched_on_their_way_through_the_air() {
+    let air = format!("air=show-{},mode=fast", std::process::id());
+    let (listener, address) = server();
+    let listen = format!("morse-listen:,{air}");
+    let mut far = Bridge::start(&["--show-morse", &listen, &address]);
+    let near = ["--show-morse", "tcp-listen:127.0.0.1:0", &format!("morse:,{air}")];
+    let mut near = Bridge::start(&near);
+    let mut client = near.connect();
+    client.write_all(b"hello\n").unwrap();
+    let (server, _) = listener.accept().unwrap();
+    assert_eq!(answer(&server), "hello\n");
+    let is_letters = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ';
+    for (bridge, arrow) in [(&mut far, "<- fast, "), (&mut near, "-> fast, ")] {
+        let line = bridge.wait_for(arrow);
+        let (_, letters) = line.split_once(" s: ").unwrap();
+        assert!(letters.len() > 60 && letters.chars().all(is_letters), "{line}");
+    }
+}
+
+#[test]
 fn many_bridges_from_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let (listener, address) = server();
