@@ -37,9 +37,11 @@ unit:
 	fi
 	cargo test --locked --workspace --all-features --doc
 
-# The real sound path, on a sound system without a sound card.
+# The real sound path, on a sound system without a sound card, one conversation at a time; and plain
+# Morse as other programs and people read it.
 sound:
-	tests/sound/air.sh cargo test --locked --workspace --all-features --test sound -- --ignored
+	tests/sound/air.sh cargo test --locked --workspace --all-features --test sound --test modem_plain \
+		--test plain -- --ignored --test-threads 1
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --all-features --no-deps --document-private-items

@@ -1,5 +1,7 @@
 //! A service like any other. That its calls cross the room as Morse is none of its business.
 
+use ipfi::{Limits, WireOptions};
+
 /// A telegraph office.
 #[ipfi::service]
 pub trait Telegraph {
@@ -17,4 +19,11 @@ impl Telegraph for Office {
         println!("telegram: {text}");
         text.to_uppercase()
     }
+}
+
+/// How to talk about it: with patience, since a hello in plain Morse takes a minute.
+#[must_use]
+pub fn options() -> WireOptions {
+    let limits = Limits { handshake_timeout: None, ..Limits::default() };
+    WireOptions::new().limits(limits)
 }

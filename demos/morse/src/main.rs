@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use demo_morse::{Office, Telegraph, TelegraphClient};
-use ipfi::{Interface, Server, Wire, WireOptions};
+use ipfi::{Interface, Server};
 use ipfi_transport::Address;
 
 /// A procedure call by Morse, through the room if there is sound, else through a simulated air.
@@ -57,7 +57,7 @@ async fn main() -> anyhow::Result<()> {
 async fn listen(address: &Address) -> anyhow::Result<()> {
     let listener = ipfi_transports::default_registry().listen(address).await?;
     println!("listening at {address}");
-    let options = WireOptions::new().codec_of_peer();
+    let options = demo_morse::options().codec_of_peer();
     Server::new(Office.into_interface()).options(options).serve(listener).await;
     Ok(())
 }
@@ -66,7 +66,7 @@ async fn call(address: &Address, text: &str, times: u32) -> anyhow::Result<()> {
     let begun = Instant::now();
     let stream = ipfi_transports::default_registry().dial(address).await?;
     println!("connected in {:.1} s", begun.elapsed().as_secs_f64());
-    let office = TelegraphClient::new(Wire::spawn(stream, Interface::new()));
+    let office = TelegraphClient::new(demo_morse::options().spawn(stream, Interface::new()));
     for _ in 0..times {
         println!("calling: {text}");
         let called = Instant::now();

@@ -1,0 +1,80 @@
+//! Calls through the real sound path. They need a sound server:
+//!
+//!     tests/sound/air.sh cargo nextest run -p demo-morse --test sound --run-ignored only
+#![cfg(feature = "audio")]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+
+/// There is one air, and room for one conversation on it.
+static AIR: Mutex<()> = Mutex::new(());
+
+const DEMO: &str = env!("CARGO_BIN_EXE_demo-morse");
+
+/// Ends with the test.
+struct Listener(Child);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Seconds of each of five calls with 64 bytes each way, the shortest first.
+fn calls(listen: &str, call: &str) -> Vec<f64> {
+    let _air = AIR.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let listener = Command::new(DEMO).args(["listen", listen]).stdout(Stdio::null()).spawn();
+    let _listener = Listener(listener.unwrap());
+    let text = "0123456789abcdef".repeat(4);
+    let calls = Command::new(DEMO).args(["call", &text, call, "-n", "5"]).output().unwrap();
+    let said = String::from_utf8_lossy(&calls.stdout);
+    let complaints = String::from_utf8_lossy(&calls.stderr);
+    assert!(calls.status.success(), "no sound here? run under tests/sound/air.sh: {complaints}");
+    let answered = said.lines().filter_map(|line| line.strip_prefix("answered in "));
+    let mut seconds: Vec<f64> = answered
+        .map(|answer| {
+            let (seconds, text_back) = answer.split_once(" s: ").unwrap();
+            assert_eq!(text_back, text.to_uppercase());
+            seconds.parse().unwrap()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    println!("{call}: {seconds:?} s");
+    seconds
+}
+
+#[test]
+#[ignore = "needs a sound server: run under tests/sound/air.sh"]
+fn a_call_through_one_room_takes_at_most_three_seconds() {
+    let seconds = calls("morse-listen:,mode=cable", "morse:,mode=cable");
+    assert!(seconds[2] <= 3.0, "{seconds:?}");
+}
+
+#[test]
+#[ignore = "needs a sound server: run under tests/sound/air.sh"]
+fn a_call_through_two_cables_takes_at_most_three_seconds() {
+    let seconds = calls(
+        "morse-listen:,mode=cable,capture=here.monitor,playback=there",
+        "morse:,mode=cable,capture=there.monitor,playback=here",
+    );
+    assert!(seconds[2] <= 3.0, "{seconds:?}");
+}
+
+#[test]
+#[ignore = "needs a sound server: run under tests/sound/air.sh"]
+fn the_story_is_told_with_sound_where_there_is_some() {
+    let _air = AIR.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("morse.png");
+    let mut story = Command::new(DEMO);
+    let story = story.args(["--mode", "fast", "eureka", "--picture"]).arg(&picture);
+    let story = story.output().unwrap();
+    let said = String::from_utf8_lossy(&story.stdout);
+    assert!(story.status.success(), "{said}{}", String::from_utf8_lossy(&story.stderr));
+    assert!(said.starts_with("Two programs, and the sound of this machine."), "{said}");
+    assert!(said.contains(" s: EUREKA"), "{said}");
+    assert!(said.contains("   air | (fast, "), "{said}");
+    assert!(std::fs::read(picture).unwrap().starts_with(b"\x89PNG"));
+}
