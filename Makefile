@@ -1,4 +1,4 @@
-# `make demo` shows the main job; `make test` runs every check. Both install what is missing.
+# `make demo` shows everything once; `make test` runs every check. Both install what is missing.
 
 BUILD_PACKAGES = gcc libc6-dev make
 # Sound: to build with, a sound system without a sound card, and another decoder to be read by.
@@ -13,8 +13,9 @@ CARGO_DENY = target/tools/bin/cargo-deny
 	tree thorough features msrv miri
 
 demo:
-	@tests/tools/install $(BUILD_PACKAGES)
-	cargo build --locked -p ipfi-bridge
+	@tests/tools/install $(BUILD_PACKAGES) binaryen nodejs python3
+	cargo build --locked -p ipfi-bridge -p ipfi-cli -p demo-calculator -p demo-plugin-rust -p demo-polyglot -p demo-progress
+	demos/tour/tour.sh target/debug
 	demos/unplug/demo.sh target/debug/ipfi-bridge
 
 test: packages format lint unit sound docs deny tree wasm
