@@ -15,8 +15,5 @@ rustc --print target-libdir --target $wasm | xargs test -d || rustup -q target a
 wasm-opt -Oz --converge --enable-bulk-memory --enable-sign-ext --enable-mutable-globals \
     --enable-nontrapping-float-to-int --strip-debug --strip-producers \
     "$target/$wasm/guest/examples/ring.wasm" -o "$out/ring.wasm"
-set -- "${1:-}"
-[ -n "$1" ] || { "$cargo" build -q --locked -p demo-polyglot; set -- "$target/debug/demo-polyglot"; }
-set -- "$1" "$out/ring" "node $here/host.mjs $out/ring.wasm"
-[ ! -e demos/python/ipfi.py ] || set -- "$@" "python3 $here/ring.py"
-"$@"
+[ $# -gt 0 ] || { "$cargo" build -q --locked -p demo-polyglot; set -- "$target/debug/demo-polyglot"; }
+"$1" "$out/ring" "node $here/host.mjs $out/ring.wasm" "python3 $here/ring.py"
