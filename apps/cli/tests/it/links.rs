@@ -55,6 +55,14 @@ fn over_unix_sockets_and_children() {
 }
 
 #[test]
+fn over_a_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_socat, a, b) = null_modem(dir.path());
+    service::dial(&format!("serial:{a},reliable"));
+    converse(dir.path(), &format!("serial:{b},reliable"));
+}
+
+#[test]
 fn over_a_bad_line() {
     let dir = tempfile::tempdir().unwrap();
     let (_socat, a, b) = null_modem(dir.path());
