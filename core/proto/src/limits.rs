@@ -161,7 +161,8 @@ pub struct Config {
     /// This side opens no calls and calls no callbacks.
     pub serve_only: bool,
     /// Tell of calls whose arguments have begun to come
-    /// ([`Event::Opened`](crate::Event::Opened)), so that they can be taken as they come.
+    /// ([`Event::Opened`](crate::Event::Opened)), so that they can be taken as they come. Needs the
+    /// feature `partial`.
     pub partial_arguments: bool,
     /// How many bytes a second the wire carries, if that is known and the wire's buffers hide it: a
     /// serial line, a modem.

@@ -76,8 +76,13 @@ impl<T> Slab<T> {
     }
 
     pub(crate) fn keys(&self) -> Vec<Key> {
-        let tenants = self.places.iter().zip(0..).filter(|(place, _)| place.value.is_some());
-        tenants.map(|(place, index)| Key { index, generation: place.generation }).collect()
+        let mut keys = Vec::new();
+        for (place, index) in self.places.iter().zip(0..) {
+            if place.value.is_some() {
+                keys.push(Key { index, generation: place.generation });
+            }
+        }
+        keys
     }
 
     /// Forgets everything and gives the memory back. Keys given out before stay invalid.

@@ -40,7 +40,7 @@ impl Connection {
             self.discard(handles);
             return Err(if self.is_closed() { CallError::Closed } else { CallError::Finished });
         };
-        if matches!(call.state, InState::Running(Some(_))) {
+        if call.arriving_mut().is_some() {
             self.close_arguments(key);
             return self.answer(now, call_id, payload, handles);
         }

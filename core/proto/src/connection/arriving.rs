@@ -14,6 +14,9 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem::size_of;
 
+/// Whether there is any of this: without the feature the compiler leaves it out.
+pub(super) const PARTIAL: bool = cfg!(feature = "partial");
+
 /// What a part costs besides its bytes.
 const PART_COST: usize = size_of::<Vec<u8>>();
 
@@ -154,7 +157,9 @@ impl Connection {
     /// assert_eq!(server.read_arguments(incoming), Arguments::End { handles: vec![] });
     /// ```
     pub fn take_arguments(&mut self, call: IncomingId) -> bool {
-        let Some(InCall { state, .. }) = self.incoming_mut(call.0) else { return false };
+        let Some(InCall { state, .. }) = self.incoming_mut(call.0).filter(|_| PARTIAL) else {
+            return false;
+        };
         if !matches!(state, InState::Receiving(_)) {
             return false;
         }
@@ -234,10 +239,7 @@ impl Connection {
     /// Gives credit for what was used: in few frames, but before the peer has to wait for it.
     fn grant_arguments(&mut self, key: Key) {
         let window = self.config.limits.message_window as u64;
-        let Some(InCall { state: InState::Running(Some(arriving)), .. }) = self.incoming_mut(key)
-        else {
-            return;
-        };
+        let Some(arriving) = self.incoming_mut(key).and_then(InCall::arriving_mut) else { return };
         let grant = (arriving.used + window).saturating_sub(arriving.granted);
         let due = grant >= window / 4 || (grant > 0 && arriving.received == arriving.granted);
         if due && !arriving.complete && arriving.lost.is_none() {
@@ -255,13 +257,9 @@ impl Connection {
         let limits = &self.config.limits;
         let part = part_size(limits.message_window);
         let headroom = self.budget.headroom(limits.max_message);
-        let Some(InCall { state: InState::Running(Some(arriving)), .. }) = self
-            .incoming
-            .get_mut(key.index as usize)
-            .filter(|call| call.generation == key.generation)
-        else {
-            return Ok(());
-        };
+        let call =
+            self.incoming.get_mut(key.index as usize).filter(|c| c.generation == key.generation);
+        let Some(arriving) = call.and_then(InCall::arriving_mut) else { return Ok(()) };
         arriving.received += bytes.len() as u64;
         if arriving.received > arriving.granted {
             return Err(Breach::new(ProtocolError::CreditExceeded));
@@ -280,18 +278,14 @@ impl Connection {
     }
 
     pub(super) fn end_taken_arguments(&mut self, key: Key) {
-        let Some(call) = self.incoming_mut(key) else { return };
-        if let InState::Running(Some(arriving)) = &mut call.state {
+        if let Some(arriving) = self.incoming_mut(key).and_then(InCall::arriving_mut) {
             arriving.complete = true;
             self.notify_arguments(key);
         }
     }
 
     fn notify_arguments(&mut self, key: Key) {
-        let Some(InCall { state: InState::Running(Some(arriving)), .. }) = self.incoming_mut(key)
-        else {
-            return;
-        };
+        let Some(arriving) = self.incoming_mut(key).and_then(InCall::arriving_mut) else { return };
         if !core::mem::replace(&mut arriving.notified, true) {
             self.emit(Event::Arguments(IncomingId(key)));
         }
@@ -299,15 +293,12 @@ impl Connection {
 
     /// The caller gave up, or there is no room: what came and was not read is dropped.
     pub(super) fn lose_arguments(&mut self, key: Key, code: Code) {
-        let Some(InCall { state: InState::Running(Some(arriving)), .. }) = self.incoming_mut(key)
-        else {
-            return;
-        };
+        let Some(arriving) = self.incoming_mut(key).and_then(InCall::arriving_mut) else { return };
         if arriving.lost.is_some() {
             return;
         }
         let complete = arriving.complete;
-        let before = core::mem::take(&mut **arriving);
+        let before = core::mem::take(arriving);
         arriving.lost = Some(code);
         arriving.complete = complete;
         (arriving.received, arriving.granted) = (before.received, before.granted);
@@ -320,21 +311,17 @@ impl Connection {
 
     /// The call goes on, or ends, without the rest of its arguments.
     pub(super) fn close_arguments(&mut self, key: Key) {
-        let Some(InCall { state: InState::Running(arriving), .. }) = self.incoming_mut(key) else {
-            return;
-        };
-        if let Some(arriving) = arriving.take() {
-            drop(arriving.parts);
-            self.free(arriving.charged);
-            self.dispose_all(arriving.handles, Code::CANCELLED);
-        }
+        let Some(arriving) = self.incoming_mut(key).and_then(InCall::take_arriving) else { return };
+        drop(arriving.parts);
+        self.free(arriving.charged);
+        self.dispose_all(arriving.handles, Code::CANCELLED);
     }
 
     /// How many streams and callbacks came with the arguments of a call so far.
     pub(super) fn handles_so_far(&self, number: u32) -> usize {
         match self.incoming.get(number as usize).map(|call| &call.state) {
             Some(InState::Receiving(receiving)) => receiving.assembly.handles.len(),
-            Some(InState::Running(Some(arriving))) => arriving.handles.len(),
+            Some(InState::Running(Some(arriving))) if PARTIAL => arriving.handles.len(),
             _ => 0,
         }
     }
@@ -349,7 +336,7 @@ impl Connection {
         match call.map(|call| &mut call.state) {
             Some(InState::Receiving(receiving)) => receiving.assembly.handles.extend(handles),
             Some(InState::Running(Some(arriving)))
-                if !arriving.complete && arriving.lost.is_none() =>
+                if PARTIAL && !arriving.complete && arriving.lost.is_none() =>
             {
                 arriving.handles.extend(handles);
             }

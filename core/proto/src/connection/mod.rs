@@ -192,7 +192,7 @@ impl Connection {
                 let bytes = payload.capacity();
                 self.free(bytes);
             }
-            None if !self.full.is_empty() => {
+            None if arriving::PARTIAL && !self.full.is_empty() => {
                 self.refuse_full();
                 return self.poll_event();
             }
@@ -283,15 +283,17 @@ impl Connection {
         // What came with messages that were not complete nobody will ask for.
         let mut orphans = Vec::new();
         for key in self.calls.keys() {
-            let call = self.calls.get_mut(key);
-            let assembly = call.and_then(|call| call.assembly.take());
-            orphans.extend(assembly.map(|assembly| assembly.handles).unwrap_or_default());
+            if let Some(assembly) = self.calls.get_mut(key).and_then(|call| call.assembly.as_mut())
+            {
+                orphans.append(&mut assembly.handles);
+            }
         }
         self.calls.clear();
         self.by_number = Vec::new();
         self.waiting = calls::Waiting::default();
-        let incoming = core::mem::take(&mut self.incoming);
-        orphans.extend(incoming.into_iter().flat_map(serving::InCall::into_handles));
+        for call in core::mem::take(&mut self.incoming) {
+            orphans.append(&mut call.into_handles());
+        }
         self.full = Vec::new();
         self.busy = 0;
         self.starving = VecDeque::new();
@@ -306,17 +308,14 @@ impl Connection {
         self.state = State::Closed(cause.clone());
         self.events.push_back(Event::Closed { cause });
         // Only results that were not polled yet, and items that were not read, are still held.
-        let results: usize = self
-            .events
-            .iter()
-            .map(
-                |event| {
-                    if let Event::Answer { payload, .. } = event { payload.capacity() } else { 0 }
-                },
-            )
-            .sum();
+        let mut held = unread;
+        for event in &self.events {
+            if let Event::Answer { payload, .. } = event {
+                held += payload.capacity();
+            }
+        }
         self.budget.dismiss(Some(self.budget.admitted()));
-        self.budget.release(self.budget.used().saturating_sub(results + unread));
+        self.budget.release(self.budget.used().saturating_sub(held));
         self.dispose_all(orphans, Code::WIRE_LOST);
     }
 

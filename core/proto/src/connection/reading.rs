@@ -132,10 +132,10 @@ impl Connection {
             let Some(stream) = self.streams.get_mut(key) else { continue };
             stream.announce = Announce::Announced;
             if let Some(consumer) = stream.consumer_mut()
-                && let Some(partial) = consumer.partial.take()
+                && let Some(mut partial) = consumer.partial.take()
             {
                 consumer.charged -= partial.cost;
-                orphans.extend(partial.handles);
+                orphans.append(&mut partial.handles);
             }
             match stream.consumer_mut().filter(|consumer| !consumer.dropped) {
                 Some(consumer) if !consumer.ready.is_empty() || consumer.end.is_some() => {

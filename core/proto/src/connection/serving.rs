@@ -1,6 +1,6 @@
 //! Calls that the peer opens.
 
-use super::arriving::Arriving;
+use super::arriving::{Arriving, PARTIAL};
 use super::direct::Hand;
 use super::input::Sink;
 use super::lifecycle::Timer;
@@ -81,8 +81,28 @@ impl InCall {
     pub(super) fn into_handles(self) -> Vec<Received> {
         match self.state {
             InState::Receiving(receiving) => receiving.assembly.handles,
-            InState::Running(Some(arriving)) => arriving.handles,
-            InState::Over(_) | InState::Running(None) | InState::Answering(_) => Vec::new(),
+            InState::Running(Some(arriving)) if PARTIAL => arriving.handles,
+            InState::Over(_) | InState::Running(_) | InState::Answering(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn arriving_mut(&mut self) -> Option<&mut Arriving> {
+        match &mut self.state {
+            InState::Running(Some(arriving)) if PARTIAL => Some(arriving),
+            InState::Over(_)
+            | InState::Receiving(_)
+            | InState::Running(_)
+            | InState::Answering(_) => None,
+        }
+    }
+
+    pub(super) fn take_arriving(&mut self) -> Option<Box<Arriving>> {
+        match &mut self.state {
+            InState::Running(arriving) if PARTIAL => arriving.take(),
+            InState::Over(_)
+            | InState::Receiving(_)
+            | InState::Running(_)
+            | InState::Answering(_) => None,
         }
     }
 
@@ -203,7 +223,7 @@ impl Connection {
                 self.timers.insert((at, timer));
             }
         }
-        let tell = more && total.is_none() && self.config.partial_arguments;
+        let tell = more && total.is_none() && self.is_partial();
         let opened = tell.then(|| receiving.called.clone());
         if let Some(call) = self.incoming_mut(key) {
             call.deadline = deadline;
@@ -252,7 +272,7 @@ impl Connection {
 
     pub(super) fn end_arguments(&mut self, key: Key, more: bool) {
         let max = self.config.limits.max_message;
-        let partial = self.config.partial_arguments;
+        let partial = self.is_partial();
         let Some(call) = self.incoming_mut(key) else { return };
         let InState::Receiving(receiving) = &mut call.state else {
             if !more {
@@ -334,6 +354,11 @@ impl Connection {
         {
             self.emit(Event::Cancelled { call: IncomingId(key), code });
         }
+    }
+
+    /// The application may take arguments as they come.
+    fn is_partial(&self) -> bool {
+        PARTIAL && self.config.partial_arguments
     }
 
     /// The application had its chance to take arguments that are too long to be put together.
