@@ -119,7 +119,8 @@ fn later(
         Ok(Poll::Pending) => {}
     }
     let cancel = cancel.unwrap_or_default();
-    if shared.start_running(id, &cancel) {
+    // If the wire ended meanwhile, one that sees to that itself still has to be told.
+    if shared.start_running(id, &cancel) || told {
         let task = Running {
             shared: shared.clone(),
             id,

@@ -144,7 +144,10 @@ fn every_handle_learns_the_cause_however_the_wire_dies() {
         let (told, was_told) = inbox();
         let ours = Interface::new().procedure("hang", move |context: Context| {
             let told = told.clone();
-            async move { told.send(context.on_cancel().await).unwrap() }
+            async move {
+                told.send(Code::OK).unwrap();
+                told.send(context.on_cancel().await).unwrap();
+            }
         });
         let theirs = Interface::new()
             .procedure("hang", async || std::future::pending::<()>().await)
@@ -168,13 +171,12 @@ fn every_handle_learns_the_cause_however_the_wire_dies() {
         let giving = here.call::<()>("give", (sender_of_theirs,)).start();
         let parts = here.call_raw("leave", vec![1]).in_parts().unwrap();
         let back = here.call::<()>("back", ()).start();
-        wait(here.ping()).unwrap();
-        wait(there.ping()).unwrap();
+        assert_eq!(was_told.recv().unwrap(), Code::OK);
         let waiting = thread::spawn(move || receiver.recv().wait());
         match death {
             MiddleOfFrame => {
                 // The last word is swallowed by a frame that is longer.
-                garbage.write_all(&[40, 0x3e, 2, 3]).unwrap();
+                garbage.write_all(&[0xff, 7, 0x3e, 2, 3]).unwrap();
                 there.abort(Code(1000), "");
             }
             Garbage => garbage.write_all(&[2, 0x7e, 0]).unwrap(),
