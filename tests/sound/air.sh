@@ -2,15 +2,16 @@
 # air.sh COMMAND [ARGUMENT]...: runs a command on a machine that has sound, though it has none.
 #
 # Starts PipeWire with one null sink ("air"), whose monitor is the microphone: what one program
-# plays, another hears. There are two more ("here" and "there"), which take part if they are asked
-# for by name, as two cables. All is private (its own runtime directory and D-Bus) and ends with the
-# command, whose exit code is ours. Needs no root, no sound card, no session.
+# plays, another hears. There are two more ("here" and "there", of different sample rates), which
+# take part if they are asked for by name, as two cables. All is private (its own runtime directory
+# and D-Bus) and ends with the command, whose exit code is ours. Needs no root, no sound card, no
+# session.
 #
 # Debian: apt-get install --no-install-recommends dbus libspa-0.2-modules pipewire pipewire-alsa \
 #         pipewire-pulse pulseaudio-utils wireplumber
 set -eu
 
-[ $# -gt 0 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -gt 0 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 for tool in dbus-daemon pipewire pipewire-pulse wireplumber pactl; do
     command -v "$tool" >/dev/null || { echo "air.sh: $tool is missing: see the packages in $0" >&2; exit 69; }
 done
@@ -43,13 +44,14 @@ context.properties = {
 }
 context.objects = [
 CONF
-for sink in air here there; do
+for sink in air:48000 here:48000 there:44100; do
     cat >>"$XDG_CONFIG_HOME/pipewire/pipewire.conf.d/air.conf" <<CONF
     {
         factory = adapter
         args = {
             factory.name = support.null-audio-sink
-            node.name = $sink
+            node.name = ${sink%:*}
+            audio.rate = ${sink#*:}
             media.class = Audio/Sink
             object.linger = true
             audio.position = [ MONO ]
