@@ -16,6 +16,7 @@ demo:
 	@tests/tools/install $(BUILD_PACKAGES) binaryen nodejs python3
 	cargo build --locked -p ipfi-bridge -p ipfi-cli -p demo-calculator -p demo-plugin-rust -p demo-polyglot -p demo-progress
 	demos/tour/tour.sh target/debug
+	cargo run --locked -q -p demo-morse --no-default-features -- --air --picture target/morse.png
 	demos/unplug/demo.sh target/debug/ipfi-bridge
 
 test: packages format lint unit sound docs deny tree wasm

@@ -63,6 +63,10 @@ impl Sink {
     }
 
     /// What was written is to be heard soon, though more may follow.
+    #[cfg_attr(
+        not(feature = "audio"),
+        expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "files do not wait")
+    )]
     pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
         #[cfg(feature = "audio")]
         if let Self::Loudspeaker(playback) = self {
