@@ -41,6 +41,8 @@ pub struct Limits {
     /// What the peer may send of a message before it is admitted, in bytes; announced; 4 KiB to
     /// `max_message`; default 256 KiB. Beyond that, messages wait for room instead of being
     /// refused; if all calls at once have such a window in half of `max_buffered`, none is refused.
+    /// Of arguments that are [taken as they come](crate::Connection::take_arguments), this much is
+    /// held at once.
     pub message_window: usize,
     /// All payloads held for this peer, in bytes: arguments until they are released, results until
     /// they are polled, items until they are consumed, answers until they are sent. Not announced:
@@ -70,7 +72,8 @@ pub struct Limits {
     /// 10 s, and never less than 64 byte times at the measured speed.
     pub handshake_timeout: Option<Duration>,
     /// Time from the first to the last byte of a call's arguments; `None` for ever; default 60 s, and
-    /// 16 byte times at the measured speed for each byte that came.
+    /// 16 byte times at the measured speed for each byte that came. It does not hold for those that
+    /// the application [takes as they come](crate::Connection::take_arguments).
     pub arguments_timeout: Option<Duration>,
 }
 
