@@ -60,7 +60,7 @@ tree:
 # What takes too long for every change.
 thorough: audit features msrv miri
 
-# Every set of features of `ipfi`, and its tests with the default ones.
+# Every set of features of `ipfi`, its tests with the default ones, and the engine without any.
 features:
 	tests/tools/subsets tokio blocking bincode msgpack macros tracing | while read -r features; do \
 		echo "features: $$features"; \
@@ -68,6 +68,8 @@ features:
 			-D warnings || exit 1; \
 	done
 	cargo clippy --locked -q -p ipfi --all-targets -- -D warnings
+	cargo clippy --locked -q -p ipfi-proto --no-default-features --all-targets -- -D warnings
+	cargo test --locked -q -p ipfi-proto --no-default-features --tests
 
 # The oldest Rust that is promised.
 RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)

@@ -1,4 +1,5 @@
 //! Arguments that the application takes as they come.
+#![cfg(feature = "partial")]
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "helpers of tests")]
 
 mod common;

@@ -359,11 +359,12 @@ pub(crate) fn overhead(limits: &Limits) -> usize {
     let streams = limits.max_streams as usize;
     let callbacks = limits.max_callbacks as usize;
     let bindings = limits.max_bindings as usize;
-    let call = GROWTH * (size_of::<serving::InCall>() + 2 * size_of::<Event>())
+    // Opened, arguments, cancelled; or called and cancelled.
+    let call = GROWTH * (size_of::<serving::InCall>() + 3 * size_of::<Event>())
         + size_of::<serving::Receiving>().max(size_of::<arriving::Arriving>())
         + size_of::<message::Outgoing>()
         + GROWTH * (SMALL + 32)
-        + MAX_NAME
+        + 2 * MAX_NAME
         + 256; // timers
     let stream = GROWTH
         * (size_of::<streams::Stream>()
