@@ -33,7 +33,7 @@ pub use options::{OptionError, OptionSpec, Options};
 pub use registry::Registry;
 #[cfg(unix)]
 pub use stream::Descriptors;
-pub use stream::{BoxStream, ByteStream, Direction, Line, Reading, Value, boxed};
+pub use stream::{BoxStream, ByteStream, Direction, Line, Medium, Reading, Value, boxed};
 pub use trace::{Trace, TraceOptions, Tracer};
 pub use transport::{
     AnyTransport, BoxFuture, CheckError, Description, Listener, Pairs, Place, Properties, Resolver,

@@ -89,14 +89,33 @@ pub struct Line {
     /// Whether somebody talks, on a medium on which one may talk at a time and that can be
     /// listened to: this side, the other one or a stranger. Then `queued` says nothing.
     pub carrier: Option<bool>,
+    /// The medium as it is used at present, where turns are taken.
+    pub medium: Option<Medium>,
+    /// How long a question of 64 bytes and as long an answer take, where that is more than the rate
+    /// says.
+    pub round_trip: Option<Duration>,
 }
 
 impl Line {
     /// A line of this rate, in bytes a second, and this queue, in bytes.
     #[must_use]
     pub fn new(bytes_per_second: Option<u32>, queued: usize) -> Self {
-        Self { bytes_per_second, queued, carrier: None }
+        Self { bytes_per_second, queued, carrier: None, medium: None, round_trip: None }
     }
+}
+
+/// A medium on which one may talk at a time, as a modem uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "properties of a medium, all to be given")]
+pub struct Medium {
+    /// The largest packet worth sending, bytes.
+    pub packet: u16,
+    /// What each packet costs besides its own bytes, as the number of bytes that take as long.
+    pub overhead: u16,
+    /// The pause between one side's packets and the other's.
+    pub guard: Duration,
+    /// The longest that one side may talk.
+    pub burst: Duration,
 }
 
 /// One figure of a link's health, with its name.
@@ -140,7 +159,9 @@ impl std::fmt::Display for Value {
             Self::Rate(r) => write!(f, "{r:.0} B/s"),
             Self::Number(x) => write!(f, "{x:.3}"),
             Self::Text(text) => f.write_str(text),
-            Self::Time(t) => write!(f, "{:.1} ms", t.as_secs_f64() * 1e3),
+            Self::Time(t) if t.as_secs() < 10 => write!(f, "{:.1} ms", t.as_secs_f64() * 1e3),
+            Self::Time(t) if t.as_secs() < 120 => write!(f, "{} s", t.as_secs()),
+            Self::Time(t) => write!(f, "{} min {} s", t.as_secs() / 60, t.as_secs() % 60),
         }
     }
 }

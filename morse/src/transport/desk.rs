@@ -10,6 +10,7 @@ use std::time::Duration;
 use ipfi_transport::{ByteStream, Line, Reading, Value};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::manners::Manners;
 use crate::modem::{Mode, Packet};
 
 /// Packets that wait for the link. It takes them at once; a stranger may not make us hold more.
@@ -21,39 +22,57 @@ pub(crate) struct Desk(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    outgoing: VecDeque<Vec<u8>>,
+    /// Each in the mode for which the link made it.
+    outgoing: VecDeque<(Mode, Vec<u8>)>,
     incoming: VecDeque<Vec<u8>>,
-    /// Somebody is on the air: this station, or what it hears.
-    carrier: bool,
+    now: Now,
     /// The link has gone.
     left: bool,
     /// The sound has gone, and why.
     over: Option<String>,
     reader: Option<Waker>,
+    manners: Manners,
     figures: Figures,
 }
 
-/// What a meter shows.
-#[derive(Clone, Debug)]
+/// What is on the air.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// Somebody is on the air: this station, or what it hears.
+    pub(crate) carrier: bool,
+    /// How the next packets are sent, and how many in a burst at most.
+    pub(crate) mode: Mode,
+    pub(crate) burst: u32,
+    /// Until everything that waits has been sent, and until the packet that arrives is complete.
+    pub(crate) sending: Duration,
+    pub(crate) hearing: Duration,
+}
+
+impl Now {
+    fn silence(mode: Mode, burst: u32) -> Self {
+        Self { carrier: false, mode, burst, sending: Duration::ZERO, hearing: Duration::ZERO }
+    }
+}
+
+/// What a meter shows besides.
+#[derive(Clone, Debug, Default)]
 struct Figures {
-    mode: Mode,
     heard: Option<(Mode, f32, f32)>,
     corrected: u64,
     bad: u64,
-    /// Until everything that waits has been sent.
-    sending: Duration,
 }
 
 impl Desk {
-    pub(crate) fn new(mode: Mode) -> Self {
+    pub(crate) fn new(mode: Mode, burst: u32, manners: Manners) -> Self {
         Self(Arc::new(Mutex::new(State {
             outgoing: VecDeque::new(),
             incoming: VecDeque::new(),
-            carrier: false,
+            now: Now::silence(mode, burst),
             left: false,
             over: None,
             reader: None,
-            figures: Figures { mode, heard: None, corrected: 0, bad: 0, sending: Duration::ZERO },
+            manners,
+            figures: Figures::default(),
         })))
     }
 
@@ -66,8 +85,8 @@ impl Desk {
         Packets { desk: self.clone(), peer }
     }
 
-    /// The next packet to send.
-    pub(crate) fn next(&self) -> Option<Vec<u8>> {
+    /// The next packet to send, and the mode for it.
+    pub(crate) fn next(&self) -> Option<(Mode, Vec<u8>)> {
         self.lock().outgoing.pop_front()
     }
 
@@ -93,13 +112,12 @@ impl Desk {
         self.lock().figures.bad += 1;
     }
 
-    /// Says who is on the air and how long that will last, if it is this station.
-    pub(crate) fn set(&self, carrier: bool, mode: Mode, sending: Duration) {
+    /// What is on the air now, and how the next packets are to be.
+    pub(crate) fn set(&self, now: Now) {
         let mut state = self.lock();
-        state.figures.mode = mode;
-        state.figures.sending = sending;
-        if state.carrier != carrier {
-            state.carrier = carrier;
+        let changed = state.now.carrier != now.carrier;
+        state.now = now;
+        if changed {
             state.wake();
         }
     }
@@ -111,19 +129,31 @@ impl Desk {
         state.wake();
     }
 
+    /// What is known of the line.
+    pub(crate) fn line(&self) -> Line {
+        let state = self.lock();
+        let mut line = state.manners.line(state.now.mode, state.now.burst);
+        line.carrier = Some(state.now.carrier || !state.outgoing.is_empty());
+        line
+    }
+
     /// How the sound fares, for meters.
     pub(crate) fn health(&self) -> Vec<Reading> {
-        let figures = self.lock().figures.clone();
-        let mut readings = vec![Reading::new("mode", Value::Text(figures.mode.to_string()))];
+        let state = self.lock();
+        let (now, figures) = (state.now, state.figures.clone());
+        drop(state);
+        let mut readings = vec![Reading::new("mode", Value::Text(now.mode.to_string()))];
         if let Some((mode, snr, margin)) = figures.heard {
             readings.push(Reading::new("heard", Value::Text(mode.to_string())));
-            readings.push(Reading::new("snr dB", Value::Number(f64::from(snr))));
-            readings.push(Reading::new("margin dB", Value::Number(f64::from(margin))));
+            readings.push(Reading::new("snr-dB", Value::Number(f64::from(snr))));
+            readings.push(Reading::new("margin-dB", Value::Number(f64::from(margin))));
         }
         readings.push(Reading::new("corrected", Value::Count(figures.corrected)));
-        readings.push(Reading::new("bad packets", Value::Count(figures.bad)));
-        if !figures.sending.is_zero() {
-            readings.push(Reading::new("sending for", Value::Time(figures.sending)));
+        readings.push(Reading::new("bad-packets", Value::Count(figures.bad)));
+        for (name, time) in [("sending-for", now.sending), ("hearing-for", now.hearing)] {
+            if !time.is_zero() {
+                readings.push(Reading::new(name, Value::Time(time)));
+            }
         }
         readings
     }
@@ -150,10 +180,7 @@ impl ByteStream for Packets {
     }
 
     fn line(&self) -> Option<Line> {
-        let state = self.desk.lock();
-        let mut line = Line::new(None, 0);
-        line.carrier = Some(state.carrier || !state.outgoing.is_empty());
-        Some(line)
+        Some(self.desk.line())
     }
 }
 
@@ -187,7 +214,8 @@ impl AsyncWrite for Packets {
         if let Some(why) = &state.over {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, why.clone())));
         }
-        state.outgoing.push_back(buf.to_vec());
+        let mode = state.now.mode;
+        state.outgoing.push_back((mode, buf.to_vec()));
         Poll::Ready(Ok(buf.len()))
     }
 

@@ -33,6 +33,7 @@ mod desk;
 #[cfg(feature = "audio")]
 mod device;
 mod files;
+mod manners;
 #[cfg(feature = "audio")]
 mod ptt;
 mod shared;
@@ -47,7 +48,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipfi_arq::{Config as LinkConfig, HalfDuplex, random_id};
-use ipfi_transport::{BoxFuture, BoxStream, Listener, OptionValue, Properties, Transport};
+use ipfi_transport::{
+    BoxFuture, BoxStream, Line, Listener, Medium, OptionValue, Properties, Transport,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::channel;
@@ -55,6 +58,7 @@ use crate::modem::{self, Mode, Plain};
 
 pub use air::Air;
 use desk::Desk;
+use manners::Manners;
 pub use shared::Bystander;
 use station::{Choice, Station};
 use stream::MorseStream;
@@ -168,20 +172,19 @@ impl MorseOptions {
         config
     }
 
-    /// What the link is told about the modem.
-    fn link(&self, by_card: bool) -> LinkConfig {
-        let mode = self.mode.choice().first().parameters(&self.modem().plain);
-        let packet = (mode.packet as f64 + mode.overhead) / mode.rate;
-        let medium = HalfDuplex {
-            guard: self.guard.unwrap_or_else(|| {
-                let devices = if by_card { CARDS } else { Duration::ZERO };
-                Duration::from_secs_f64(mode.guard).max(devices)
-            }),
-            burst: Duration::from_secs_f64((5.0 * packet).max(10.0)),
-            preamble: mode.overhead.round() as u16,
-        };
-        let rate = mode.rate.round().max(1.0) as u32;
-        let mut config = LinkConfig::half_duplex(rate, mode.packet as u16, medium);
+    fn manners(&self, by_card: bool) -> Manners {
+        let devices = if by_card { CARDS } else { Duration::ZERO };
+        Manners { plain: self.modem().plain, guard: self.guard, devices }
+    }
+
+    /// What the link is told at first; the rest it learns from the [`Desk`].
+    fn link(&self, line: &Line) -> LinkConfig {
+        let nothing =
+            Medium { packet: 0, overhead: 0, guard: Duration::ZERO, burst: Duration::ZERO };
+        let Medium { packet, overhead, guard, burst } = line.medium.unwrap_or(nothing);
+        let medium = HalfDuplex { guard, burst, preamble: overhead };
+        let rate = line.bytes_per_second.unwrap_or(1);
+        let mut config = LinkConfig::half_duplex(rate, packet, medium);
         config.connect_timeout = self.connect;
         if let Some(dead) = self.dead {
             config.dead_after = dead;
@@ -215,16 +218,14 @@ impl Morse {
         turn: Option<OwnedSemaphorePermit>,
     ) -> io::Result<BoxStream> {
         let choice = options.mode.choice();
-        let desk = Desk::new(choice.first());
+        let manners = options.manners(self.is_by_card(&options));
+        let desk = Desk::new(choice.first(), choice.burst(1), manners);
         let config = options.modem();
         let station = Station::new(&config, choice, desk.clone()).map_err(invalid)?;
         let station = station.show(options.show).channel(&options.channel).holding(turn);
         let via = self.sound(station, &options).await?;
-        let link = ipfi_arq::connect(
-            Box::new(desk.packets(via)),
-            options.link(self.is_by_card(&options)),
-            random_id(),
-        );
+        let link = options.link(&desk.line());
+        let link = ipfi_arq::connect(Box::new(desk.packets(via)), link, random_id());
         Ok(Box::new(MorseStream::new(link.await?, desk)))
     }
 
@@ -292,7 +293,7 @@ impl Transport for Morse {
         if let Some(name) = options.air.as_ref().filter(|name| !shared::is_name(name)) {
             return Err(format!("`{name}` names no air: use up to 40 letters, digits, - and _"));
         }
-        let desk = Desk::new(Mode::Room);
+        let desk = Desk::new(Mode::Room, 1, options.manners(false));
         let station = Station::new(&options.modem(), Choice::Fixed(Mode::Room), desk);
         station.map(drop).map_err(|error| error.to_string())?;
         receiver(options).map(drop).map_err(|error| error.to_string())?;

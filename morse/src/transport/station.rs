@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::desk::Desk;
+use super::desk::{Desk, Now};
 use crate::modem::{Config, ConfigError, Demodulator, Event, Ladder, Mode, Modulator, Note};
 
 /// How the mode is chosen.
@@ -20,6 +20,11 @@ impl Choice {
     pub(crate) fn first(self) -> Mode {
         let (Self::Fixed(mode) | Self::Ladder(mode)) = self;
         mode
+    }
+
+    /// The packets of a burst at most: few in a mode that is new, so that its wish is known soon.
+    pub(crate) fn burst(self, ladder: u32) -> u32 {
+        if matches!(self, Self::Fixed(_)) { u32::MAX } else { ladder }
     }
 }
 
@@ -41,6 +46,8 @@ pub(crate) struct Station {
     rate: u32,
     /// Own packets on their way to the air, and samples that they take.
     left: u64,
+    /// Samples until the packet that arrives is complete.
+    hearing: u64,
     sounds: bool,
     hears: bool,
     /// Samples between handing sound over and hearing it: of silence before the first, which a
@@ -71,6 +78,7 @@ impl Station {
             ladder: Ladder::new(choice.first()),
             rate: config.rate,
             left: 0,
+            hearing: 0,
             sounds: false,
             hears: false,
             lead: 0,
@@ -155,8 +163,18 @@ impl Station {
         self.take_packets();
         self.sound(out);
         self.letters();
-        let sending = Duration::from_micros(self.left * 1_000_000 / u64::from(self.rate));
-        self.desk.set(self.sounds || self.hears, self.mode(), sending);
+        self.hearing = self.hearing.saturating_sub(heard.len() as u64);
+        self.desk.set(Now {
+            carrier: self.sounds || self.hears,
+            mode: self.mode(),
+            burst: self.choice.burst(self.ladder.burst()),
+            sending: self.time(self.left),
+            hearing: self.time(self.hearing),
+        });
+    }
+
+    fn time(&self, samples: u64) -> Duration {
+        Duration::from_micros(samples * 1_000_000 / u64::from(self.rate))
     }
 
     fn mode(&self) -> Mode {
@@ -168,8 +186,9 @@ impl Station {
 
     fn hear(&mut self, event: Event) {
         match event {
-            Event::Packet(packet) if self.sent.contains(&packet.bytes) => {}
+            Event::Packet(packet) if self.sent.contains(&packet.bytes) => self.hearing = 0,
             Event::Packet(mut packet) => {
+                self.hearing = 0;
                 self.ladder.heard(&packet);
                 self.tune(&mut packet.bytes);
                 self.desk.deliver(packet);
@@ -178,6 +197,7 @@ impl Station {
                 }
             }
             Event::BadPacket { .. } => {
+                self.hearing = 0;
                 self.ladder.missed();
                 self.desk.missed();
                 if self.shows {
@@ -185,22 +205,24 @@ impl Station {
                 }
             }
             Event::Carrier(hears) => self.hears = hears,
-            Event::Begin { mode, seconds, .. } if self.shows => {
-                eprint!("\n<- {mode}, {seconds:.1} s: ");
+            Event::Begin { mode, seconds, .. } => {
+                self.hearing = (seconds * f64::from(self.rate)) as u64;
+                if self.shows {
+                    eprint!("\n<- {mode}, {seconds:.1} s: ");
+                }
             }
             Event::Letters { text, .. } if self.shows => eprint!("{text} "),
-            Event::Begin { .. } | Event::Letters { .. } => {}
+            Event::Letters { .. } => {}
         }
     }
 
     fn take_packets(&mut self) {
-        while let Some(mut packet) = self.desk.next() {
+        while let Some((mode, mut packet)) = self.desk.next() {
             self.tune(&mut packet);
             if self.sent.len() == ECHOES {
                 self.sent.pop_front();
             }
             self.sent.push_back(packet.clone());
-            let mode = self.mode();
             let note = Note { wish: Some(self.ladder.wish()), tag: 0 };
             // The link was told how long a packet may be.
             if self.modulator.send(&packet, mode, note).is_err() {

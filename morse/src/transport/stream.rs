@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use ipfi_transport::{BoxStream, ByteStream, Reading};
+use ipfi_transport::{BoxStream, ByteStream, Line, Reading};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::air::BLOCK;
@@ -54,6 +54,13 @@ impl ByteStream for MorseStream {
 
     fn peer(&self) -> Option<String> {
         self.link.peer()
+    }
+
+    fn line(&self) -> Option<Line> {
+        let mut line = self.desk.line();
+        // Who may talk is settled below.
+        (line.carrier, line.medium) = (None, None);
+        Some(line)
     }
 
     fn health(&self) -> Vec<Reading> {

@@ -8,12 +8,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use std::{vec, vec::Vec};
 
-use ipfi_transport::BoxStream;
+use ipfi_transport::{BoxStream, Medium};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::shared::{Shared, State};
-use crate::State as LinkState;
+use crate::{HalfDuplex, State as LinkState};
 
 /// Bytes that are read or written at once.
 const PIECE: usize = 4096;
@@ -152,6 +152,14 @@ impl Driver {
         let now = shared.now();
         let mut state = shared.lock();
         if let Some(line) = self.inner.line() {
+            if let (Some(rate), Some(medium)) = (line.bytes_per_second, line.medium) {
+                let Medium { packet, overhead, guard, burst } = medium;
+                state.link.set_medium(
+                    rate,
+                    packet,
+                    HalfDuplex { guard, burst, preamble: overhead },
+                );
+            }
             match line.carrier {
                 // What is queued in a modem is on its way as the link expects.
                 Some(busy) => state.link.set_carrier(now, busy),
