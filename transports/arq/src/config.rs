@@ -183,6 +183,10 @@ impl Config {
     /// [`HalfDuplex`] says, with packets of up to `packet` bytes. The rate is that of a long
     /// packet.
     #[must_use]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "bursts last seconds; what is used is small"
+    )]
     pub const fn half_duplex(bytes_per_second: u32, packet: u16, medium: HalfDuplex) -> Self {
         let mut config = Self::serial(Some(bytes_per_second));
         config.profile = Profile::HalfDuplex;
@@ -190,6 +194,14 @@ impl Config {
         config.keepalive = None;
         config.dead_after = Duration::ZERO;
         config.half_duplex = medium;
+        // The burst that has no answer yet and the one after it. What is urgent does not wait behind
+        // more, and the program learns how slow the medium is.
+        let burst = bytes_per_second as u64 * medium.burst.as_millis() as u64 / 1000;
+        let least = 2 * packet as u64;
+        let bursts = 2 * if burst > least { burst } else { least };
+        if bursts < config.send_buffer as u64 {
+            config.send_buffer = bursts as u32;
+        }
         config
     }
 }

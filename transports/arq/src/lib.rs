@@ -38,6 +38,6 @@ pub use adapter::{Arq, ArqOptions, Correction, Escape, connect, random_id};
 pub use config::{Config, EscapeMap, Fec, HalfDuplex, Profile};
 pub use error::{Ended, WriteError};
 pub use greeting::Greeting;
-pub use link::{Link, State};
+pub use link::{Link, Outlook, State};
 pub use statistics::Statistics;
 pub use time::Instant;

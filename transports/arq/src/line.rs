@@ -119,6 +119,16 @@ impl Line {
         self.free < nanos(now)
     }
 
+    /// Until all that was given out has left.
+    pub(crate) fn left(&self, now: Instant) -> Duration {
+        Duration::from_nanos(self.free.saturating_sub(nanos(now)))
+    }
+
+    /// For how long nothing has been on it, of what was given out.
+    pub(crate) fn idle_for(&self, now: Instant) -> Duration {
+        Duration::from_nanos(nanos(now).saturating_sub(self.free))
+    }
+
     /// Gives out `bytes`. Returns when the last of them will have left.
     pub(crate) fn give(&mut self, now: Instant, bytes: usize) -> Instant {
         let since = self.come_back(now).saturating_mul(1000);

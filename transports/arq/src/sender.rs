@@ -109,7 +109,12 @@ impl Outgoing {
     }
 
     pub(crate) fn room(&self) -> usize {
-        self.capacity - self.buffer.len()
+        self.capacity.saturating_sub(self.buffer.len())
+    }
+
+    /// Holds so many bytes at most from now on. What is there already stays.
+    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
@@ -158,6 +163,12 @@ impl Outgoing {
 
     pub(crate) fn next_number(&self) -> u64 {
         self.first_number + self.sent.len() as u64
+    }
+
+    /// Bytes that are to go out, for the first time or again.
+    pub(crate) fn waiting(&self) -> usize {
+        let lost: u64 = self.lost.iter().map(|range| range.end - range.start).sum();
+        usize::try_from(lost + self.written.saturating_sub(self.fresh)).unwrap_or(usize::MAX)
     }
 
     /// Frames without a verdict.

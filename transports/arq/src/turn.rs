@@ -103,6 +103,12 @@ impl Turn {
         self.ours = true;
     }
 
+    /// How often this side has to let the other one talk while it says what takes `time`.
+    pub(crate) fn bursts(&self, time: Duration) -> u32 {
+        let burst = self.config.burst.as_micros().max(1);
+        u32::try_from(time.as_micros() / burst).unwrap_or(u32::MAX)
+    }
+
     /// Whether a burst may take another `frame`.
     pub(crate) fn has_room(&self, frame: Duration) -> bool {
         self.burst + frame <= self.config.burst

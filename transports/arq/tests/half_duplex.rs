@@ -192,3 +192,33 @@ fn a_modem_may_change_its_mode() {
         air.run_until(HOUR, "arrival", |air| air.end(1).read == sent);
     }
 }
+
+#[test]
+fn an_outlook_comes_true() {
+    for (rate, bytes) in [(1000.0, 100), (1000.0, 30_000), (100.0, 50), (24.0, 60), (24.0, 1000)] {
+        let mut air = air(medium(rate, 0.0), 9);
+        air.run_until(HOUR, "open", |air| {
+            (0..2).all(|side| air.end(side).link.state() == State::Open)
+        });
+        air.run_for(MS * 3000);
+        let start = air.now;
+        assert_eq!(air.end(0).link.outlook(start), None);
+        // More than the link holds would not be in its outlook.
+        let bytes = bytes.min(air.end(0).link.writable() as u64);
+        air.end(0).to_write = bytes;
+        air.run_for(MS);
+        let now = air.now;
+        let outlook = air.end(0).link.outlook(now).expect("there is something to send");
+        assert_eq!(outlook.to_send, bytes);
+        air.run_until(HOUR, "arrival", |air| air.end(1).read == bytes);
+        let sent_in = (air.now - start).as_secs_f64();
+        air.end(1).to_write = 64;
+        air.run_until(HOUR, "the answer", |air| air.end(0).read == 64);
+        let answered_in = (air.now - start).as_secs_f64();
+        println!("{rate} B/s, {bytes} bytes: {sent_in:.1} s, {answered_in:.1} s; {outlook:?}");
+        for (real, told) in [(sent_in, outlook.sent_in), (answered_in, outlook.answered_in)] {
+            let error = (told.as_secs_f64() - real).abs();
+            assert!(error < 0.25 * real + 0.5, "{told:?} was {real} s");
+        }
+    }
+}

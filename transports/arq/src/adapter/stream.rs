@@ -130,6 +130,7 @@ impl ByteStream for ArqStream {
         let statistics = state.link.statistics();
         let through = statistics.bytes_delivered + statistics.bytes_read;
         let goodput = state.goodput.look(now, through);
+        let outlook = state.link.outlook(crate::Instant::from_micros(0) + now);
         drop(state);
         let errors = 1.0 / approximate(statistics.bytes_per_error.max(1));
         let sent = approximate(statistics.wire_bytes_sent.max(1));
@@ -149,6 +150,10 @@ impl ByteStream for ArqStream {
         readings.push(Reading::new("fec", Value::Text(correction)));
         if let Some(round_trip) = statistics.round_trip {
             readings.push(Reading::new("rtt", Value::Time(round_trip)));
+        }
+        if let Some(outlook) = outlook {
+            readings.push(Reading::new("to-send", Value::Count(outlook.to_send)));
+            readings.push(Reading::new("answer-in", Value::Time(outlook.answered_in)));
         }
         readings
     }

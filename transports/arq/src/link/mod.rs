@@ -2,6 +2,7 @@
 
 mod incoming;
 mod outgoing;
+mod outlook;
 mod timers;
 
 use alloc::string::String;
@@ -23,6 +24,7 @@ use crate::sender::Outgoing;
 use crate::statistics::Statistics;
 use crate::time::Instant;
 use crate::turn::Turn;
+pub use outlook::Outlook;
 
 /// How often a greeting goes out, at most, and how long until it does so less often.
 const GREETING_INTERVAL: Duration = Duration::from_millis(200);
@@ -38,6 +40,8 @@ const LINGER: Duration = Duration::from_secs(2);
 const LONG_FRAME: usize = 440;
 /// The largest payload of a half-duplex frame.
 const MAX_PACKET_PAYLOAD: u16 = 1024;
+/// A frame with an acknowledgement, without payload and bitmap.
+const LARGEST_HEADER: usize = 16;
 /// Own greetings heard until this is taken for an echo.
 const ECHOES: u32 = 5;
 
@@ -381,7 +385,9 @@ impl Link {
         if let Some(turn) = &mut self.turn {
             turn.set_medium(medium);
             self.line.change_rate(bytes_per_second);
-            let payload = Config::half_duplex(bytes_per_second, packet, medium).max_payload;
+            let config = Config::half_duplex(bytes_per_second, packet, medium);
+            let payload = config.max_payload;
+            self.outgoing.set_capacity(usize::try_from(config.send_buffer).unwrap_or(usize::MAX));
             if payload != self.config.max_payload {
                 // How the other mode fared says nothing of this one.
                 self.outgoing.loss = LossEstimate::packets(usize::from(payload));

@@ -3,7 +3,9 @@
 use core::ops::Range;
 use core::time::Duration;
 
-use super::{GREETING_INTERVAL, IMPATIENT_GREETINGS, Link, PATIENT_GREETING_INTERVAL, Phase};
+use super::{
+    GREETING_INTERVAL, IMPATIENT_GREETINGS, LARGEST_HEADER, Link, PATIENT_GREETING_INTERVAL, Phase,
+};
 use crate::config::{EscapeMap, Profile};
 use crate::fec::{self, Kind, Mode};
 use crate::frame::{Ack, Done, Frame, Syn, VERSION, data_overhead};
@@ -19,8 +21,6 @@ const ROOMY: usize = 128;
 const OVERTAKEN: u64 = 64;
 /// A greeting by datagram is padded, so that an answer is never longer.
 const LEAST_GREETING: usize = 64;
-/// A frame with an acknowledgement, without payload and bitmap.
-const LARGEST_HEADER: usize = 16;
 
 impl Link {
     /// Fills `buf` with bytes for the medium and says how many. Zero means that there is nothing
