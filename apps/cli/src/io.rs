@@ -6,7 +6,7 @@ use std::{
 };
 
 use ipfi::proto::{Connection, Instant};
-use ipfi_transport::BoxStream;
+use ipfi_transport::{BoxStream, ByteStream, Reading};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant as Time, Sleep},
@@ -154,6 +154,11 @@ impl Io {
             engine.handle_timeout(self.clock.now());
         }
         late
+    }
+
+    /// How the link fares.
+    pub(crate) fn health(&self) -> Vec<Reading> {
+        self.stream.health()
     }
 
     /// Whether everything that the engine gave was written, or never can be.

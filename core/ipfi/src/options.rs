@@ -91,6 +91,37 @@ impl WireOptions {
         self
     }
 
+    /// How long a short question and its answer take on the wire, if that is more than its speed
+    /// says: where turns are taken. Time-outs allow for several of them.
+    #[must_use]
+    pub fn round_trip(mut self, round_trip: Duration) -> Self {
+        self.config = self.config.with_round_trip(round_trip);
+        self
+    }
+
+    /// Speed and round trip as a stream knows them: for what
+    /// [`ByteStream::line`](ipfi_transport::ByteStream::line) gives.
+    ///
+    /// ```
+    /// use ipfi::WireOptions;
+    /// use ipfi_transport::{ByteStream, Memory};
+    /// let (here, _there) = Memory::pair();
+    /// let options = WireOptions::new().line(here.line());
+    /// # let _ = options;
+    /// ```
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub fn line(mut self, line: Option<ipfi_transport::Line>) -> Self {
+        let Some(line) = line else { return self };
+        if let Some(rate) = line.bytes_per_second {
+            self = self.speed(rate.into());
+        }
+        match line.round_trip {
+            Some(round_trip) => self.round_trip(round_trip),
+            None => self,
+        }
+    }
+
     /// Asks the peer for a sign of life after this time of silence.
     #[must_use]
     pub fn keepalive(mut self, silence: Duration) -> Self {

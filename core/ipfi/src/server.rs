@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use ipfi_transport::Listener;
+use ipfi_transport::{ByteStream, Listener};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{Interface, Wire, WireOptions};
@@ -122,7 +122,7 @@ impl Server {
             let Some((accepted, permit)) = unless(stopped.as_mut(), accept).await else { break };
             match accepted {
                 Ok(stream) => {
-                    let mut options = self.options.clone();
+                    let mut options = self.options.clone().line(stream.line());
                     if let Some(peer) = stream.peer() {
                         options = options.peer(peer);
                     }

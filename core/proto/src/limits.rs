@@ -170,6 +170,9 @@ pub struct Config {
     /// How many bytes a second the wire carries, if that is known and the wire's buffers hide it: a
     /// serial line, a modem.
     pub speed: Option<u64>,
+    /// How long a short question and its answer take, if that is more than the speed says: where turns
+    /// are taken. Time-outs allow for four of them.
+    pub round_trip: Option<Duration>,
     /// Ask for a sign of life after this time of silence.
     pub keepalive: Option<Duration>,
     /// Close the wire when nothing was open on it for this long.
@@ -211,6 +214,13 @@ impl Config {
     #[must_use]
     pub fn with_speed(mut self, bytes_per_second: u64) -> Self {
         self.speed = Some(bytes_per_second.max(1));
+        self
+    }
+
+    /// The same on a wire where a short question and its answer take so long.
+    #[must_use]
+    pub fn with_round_trip(mut self, round_trip: Duration) -> Self {
+        self.round_trip = Some(round_trip);
         self
     }
 

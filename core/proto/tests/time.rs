@@ -54,6 +54,19 @@ fn slow_wires_have_more_time() {
 }
 
 #[test]
+fn wires_with_turns_have_more_time() {
+    // Four round trips of 20 s, and 64 bytes of half a second each.
+    let config = Config::default().with_speed(2).with_round_trip(20 * SECOND);
+    let start = Instant::from_micros(0);
+    let mut side = Connection::new(config, start);
+    side.poll_transmit(start, &mut [0; 64]);
+    side.handle_timeout(start + 111 * SECOND);
+    assert!(!side.is_closed());
+    side.handle_timeout(start + 112 * SECOND);
+    assert!(side.is_closed());
+}
+
+#[test]
 fn keepalive_asks_before_it_gives_up() {
     let config = Config::default().with_keepalive(5 * SECOND);
     let mut pair = Pair::ready(config, Config::default());

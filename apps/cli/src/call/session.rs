@@ -146,7 +146,8 @@ impl<'a> Session<'a> {
                     }
                 }
                 _ = ticks.tick() => {
-                    log::progress(&format!("waiting for {} s", self.begun.elapsed().as_secs()));
+                    let seconds = self.begun.elapsed().as_secs();
+                    log::progress(&format!("waiting for {seconds} s{}", self.link.outlook()));
                 }
             }
         }

@@ -252,8 +252,12 @@ async fn keep_up(
         match registry.open(target).await {
             Ok(stream) => {
                 let mut config = Config::default().with_codec(codec);
-                if let Some(rate) = stream.line().and_then(|line| line.bytes_per_second) {
+                let line = stream.line();
+                if let Some(rate) = line.and_then(|line| line.bytes_per_second) {
                     config = config.with_speed(rate.into());
+                }
+                if let Some(round_trip) = line.and_then(|line| line.round_trip) {
+                    config = config.with_round_trip(round_trip);
                 }
                 if !args.keepalive.is_zero() {
                     config = config.with_keepalive(args.keepalive);

@@ -27,5 +27,6 @@
 //! serial line, or `serial:...,reliable` for one that is known to be good.
 //!
 //! On slow links, frames and time-outs follow the speed that the wire measures. If buffers hide it (a
-//! serial port, a modem), say it: [`WireOptions::speed`](crate::WireOptions::speed). On TCP, switch
-//! `TCP_NODELAY` on.
+//! serial port, a modem), say it: `WireOptions::new().line(stream.line())` takes what the link knows
+//! ([`WireOptions::line`](crate::WireOptions::line)), as a [`Server`](crate::Server) does by itself; so a
+//! hello by Morse may take a minute. On TCP, switch `TCP_NODELAY` on.

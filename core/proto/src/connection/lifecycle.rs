@@ -13,6 +13,9 @@ const HELLO_BYTE_TIMES: usize = 64;
 /// A peer may take this many byte times for a sign of life.
 const PONG_BYTE_TIMES: usize = 256;
 
+/// And this many round trips for either, where the wire has turns: some are repeats.
+const ROUND_TRIPS: u32 = 4;
+
 /// What a time-out is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
@@ -126,8 +129,10 @@ impl Connection {
             .min()
     }
 
-    fn extra(&self, bytes: usize) -> Duration {
-        Duration::from_micros(self.meter.micros(bytes))
+    /// What the wire needs for so many bytes, and for turns and repeats.
+    pub(super) fn extra(&self, bytes: usize) -> Duration {
+        let turns = self.config.round_trip.unwrap_or_default() * ROUND_TRIPS;
+        turns + Duration::from_micros(self.meter.micros(bytes))
     }
 
     fn handshake_by(&self) -> Option<Instant> {

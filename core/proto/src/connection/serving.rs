@@ -376,13 +376,14 @@ impl Connection {
     /// Arguments that take too long; slow wires have more time.
     pub(super) fn arguments_late(&mut self, now: Instant, key: Key) {
         let Some(base) = self.config.limits.arguments_timeout else { return };
+        let turns = self.extra(0);
         let meter = &self.meter;
         let call =
             self.incoming.get_mut(key.index as usize).filter(|c| c.generation == key.generation);
         let Some(InCall { state: InState::Receiving(receiving), .. }) = call else { return };
         let bytes = usize::try_from(receiving.assembly.received).unwrap_or(usize::MAX);
         let extra = core::time::Duration::from_micros(meter.micros(bytes.saturating_mul(16)));
-        let until = receiving.since + base + extra;
+        let until = receiving.since + base + turns + extra;
         if until > now {
             receiving.until = Some(until);
             self.timers.insert((until, Timer::Arguments(key)));
