@@ -52,3 +52,27 @@ fn a_short_transfer() {
 fn a_transfer_of_4_kib_through_every_air() {
     insta::assert_snapshot!(table(&CELLS, 4096, 1));
 }
+
+/// What `mode=auto` makes of it, of 4 KiB and from `room` on.
+fn auto(cells: &[(&str, Mode, f64)]) -> String {
+    let mut table = format!("{:<20} {:<7} B/s\n", "air", "best");
+    for &(air, mode, _) in cells {
+        let mut world = World::new(&air.parse().unwrap(), mode, Choice::Ladder(Mode::Room), 1);
+        let goodput = world.goodput(4096, 3000.0);
+        println!("{air}: {goodput:.1} B/s {:?}", world.stations[0].modes);
+        assert!(goodput > 0.0, "{air}");
+        writeln!(table, "{air:<20} {:<7} {goodput:.0}", mode.name()).unwrap();
+    }
+    table
+}
+
+#[test]
+fn a_short_transfer_that_finds_its_mode() {
+    insta::assert_snapshot!(auto(&CELLS[..1]));
+}
+
+#[test]
+#[ignore = "minutes"]
+fn a_transfer_of_4_kib_that_finds_its_mode_in_every_air() {
+    insta::assert_snapshot!(auto(&CELLS));
+}

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ipfi_morse::transport::{Air, Morse};
-use ipfi_transport::{BoxStream, Registry, conformance::Suite};
+use ipfi_transport::{BoxStream, Registry, Value, conformance::Suite};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn on(air: &Air) -> Registry {
@@ -91,4 +91,47 @@ async fn a_cut_is_an_error_and_the_next_stream_is_clean() {
     let (mut here, mut there) = pair(&registry, ",mode=fast").await;
     carry(&mut here, &mut there, b"new").await;
     carry(&mut there, &mut here, b"and back").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_finds_its_mode_sends_packets_for_it() {
+    let registry = on(&Air::new());
+    let (mut here, mut there) = pair(&registry, "").await;
+    let since = tokio::time::Instant::now();
+    carry(&mut here, &mut there, &[9; 4096]).await;
+    let rate = 4096.0 / since.elapsed().as_secs_f64();
+    println!("4 KiB from room to cable: {rate:.0} B/s");
+    assert!(rate > 250.0, "{rate}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_meter_foresees_an_answer() {
+    let registry = on(&Air::new());
+    let (mut here, mut there) = pair(&registry, ",mode=room").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let told = |stream: &BoxStream, name: &str| {
+        let value = stream.health().into_iter().find(|reading| reading.name == name)?.value;
+        if let Value::Time(time) = value { Some(time.as_secs_f64()) } else { None }
+    };
+    assert_eq!(told(&here, "answer-in"), None);
+    let since = tokio::time::Instant::now();
+    here.write_all(&[1; 120]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (answer, sending) =
+        (told(&here, "answer-in").unwrap(), told(&here, "sending-for").unwrap());
+    let mut heard = [0; 120];
+    there.read_exact(&mut heard).await.unwrap();
+    let sent = since.elapsed().as_secs_f64() - 1.0;
+    there.write_all(&[2; 64]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let hearing = told(&here, "hearing-for").unwrap();
+    let asked = since.elapsed().as_secs_f64();
+    here.read_exact(&mut heard[..64]).await.unwrap();
+    let answered = since.elapsed().as_secs_f64();
+    println!(
+        "sent in {sent:.1} s, told {sending:.1}; answered in {answered:.1} s, told {answer:.1}"
+    );
+    for (real, told) in [(sent, sending), (answered - 1.0, answer), (answered - asked, hearing)] {
+        assert!((real - told).abs() < 1.0, "{told} s were {real} s");
+    }
 }

@@ -14,8 +14,8 @@ use super::mode::Mode;
 /// assert_eq!((ladder.wish(), ladder.mode()), (Mode::Room, Mode::Room));
 /// ladder.asked(Some(Mode::Fast)); // by the other side
 /// assert_eq!(ladder.mode(), Mode::Brisk);
-/// ladder.missed(); // a packet had too many errors
-/// ladder.missed();
+/// ladder.missed(Mode::Room); // a packet had too many errors
+/// ladder.missed(Mode::Room);
 /// assert_eq!(ladder.wish(), Mode::Rescue);
 /// ```
 #[derive(Clone, Debug)]
@@ -23,12 +23,20 @@ pub struct Ladder {
     highest: Mode,
     mode: Mode,
     wish: Mode,
-    /// Packets in a row that had room to spare; how many it takes to wish for more; bad ones.
+    /// Packets in a row that had room to spare, and how many it takes to wish for each mode.
     good: u32,
-    patience: u32,
+    patience: [u32; Mode::ALL.len()],
+    /// How badly packets have arrived lately; it fades with those that arrive well.
     bad: u32,
+    /// Packets that arrived well since the mode last changed.
+    held: u32,
     /// Packets that the other side may get before it is asked how they arrive.
     burst: u32,
+    /// There is another side; and it has said nothing since this one began to talk.
+    has_heard: bool,
+    waits: bool,
+    /// How often this station talked and heard nothing.
+    unanswered: u32,
 }
 
 /// A step up has to leave so much of the margin, dB.
@@ -36,6 +44,15 @@ const SPARE_DB: f32 = 3.0;
 const MOST_BURST: u32 = 8;
 const LEAST_PATIENCE: u32 = 1;
 const MOST_PATIENCE: u32 = 64;
+/// What a lost packet and one that hardly arrived count, and how much is too much: of two lost in a
+/// row a slower mode would have lost none, but of one in three it is not worth its price.
+const LOST: u32 = 2;
+const STRAINED: u32 = 1;
+const TOO_BAD: u32 = 4;
+/// Percent of what can be corrected.
+const STRAIN: usize = 80;
+/// After so many packets that arrived well it is forgotten that a mode once failed.
+const HELD: u32 = 16;
 
 impl Ladder {
     /// Begins with a mode.
@@ -46,9 +63,13 @@ impl Ladder {
             mode,
             wish: mode,
             good: 0,
-            patience: LEAST_PATIENCE,
+            patience: [LEAST_PATIENCE; Mode::ALL.len()],
             bad: 0,
+            held: 0,
             burst: 1,
+            has_heard: false,
+            waits: false,
+            unanswered: 0,
         }
     }
 
@@ -94,17 +115,22 @@ impl Ladder {
     /// A packet has arrived: takes its wish, and learns from how well it arrived.
     pub fn heard(&mut self, packet: &Packet) {
         self.asked(packet.wish);
-        self.bad = 0;
-        if packet.strain > 60 {
-            self.good = 0;
-            self.lower(packet.mode);
+        (self.has_heard, self.waits, self.unanswered) = (true, false, 0);
+        if packet.strain > STRAIN {
+            self.spoiled(packet.mode, STRAINED);
             return;
+        }
+        self.bad = self.bad.saturating_sub(1);
+        self.held += 1;
+        if self.held.is_multiple_of(HELD) {
+            let patience = &mut self.patience[packet.mode.index()];
+            *patience = (*patience / 4).max(LEAST_PATIENCE);
         }
         let Some(next) = self.above(packet.mode) else { return };
         let spare = packet.margin_db - cost_db(packet.mode, next);
         if packet.strain < 25 && spare >= SPARE_DB {
             self.good += 1;
-            if self.good >= self.patience {
+            if self.good >= self.patience[next.index()] {
                 self.good = 0;
                 self.wish = next;
             }
@@ -114,16 +140,37 @@ impl Ladder {
         }
     }
 
-    /// A packet had too many errors, or an answer did not come.
-    pub fn missed(&mut self) {
-        self.good = 0;
-        self.bad += 1;
-        if self.bad >= 2 {
-            self.bad = 0;
-            self.lower(self.wish);
+    /// This station begins to talk. If it has done so before and heard nothing since, an answer is
+    /// missing: in a mode far too fast nobody would notice that there was a packet at all.
+    pub fn begin(&mut self) {
+        if self.waits {
             // Nobody knows which direction is at fault.
+            self.unanswered += 1;
+            if self.unanswered.is_multiple_of(2) {
+                self.mode = below(self.mode);
+                self.burst = 1;
+                self.lower(self.wish);
+            }
+        }
+        self.waits = self.has_heard;
+    }
+
+    /// A packet had too many errors.
+    pub fn missed(&mut self, mode: Mode) {
+        self.spoiled(mode, LOST);
+        if self.mode > self.wish {
+            // The wish may not come through where the other side's packets do not.
             self.mode = below(self.mode);
             self.burst = 1;
+        }
+    }
+
+    fn spoiled(&mut self, mode: Mode, by: u32) {
+        self.good = 0;
+        self.bad += by;
+        if self.bad >= TOO_BAD {
+            self.bad = 0;
+            self.lower(mode);
         }
     }
 
@@ -132,7 +179,9 @@ impl Ladder {
         let lower = below(mode);
         if lower < self.wish {
             self.wish = lower;
-            self.patience = (self.patience * 4).min(MOST_PATIENCE);
+            self.held = 0;
+            let patience = &mut self.patience[mode.index()];
+            *patience = (*patience * 4).min(MOST_PATIENCE);
         }
     }
 

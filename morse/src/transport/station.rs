@@ -196,9 +196,9 @@ impl Station {
                     eprintln!();
                 }
             }
-            Event::BadPacket { .. } => {
+            Event::BadPacket { mode, .. } => {
                 self.hearing = 0;
-                self.ladder.missed();
+                self.ladder.missed(mode);
                 self.desk.missed();
                 if self.shows {
                     eprintln!(" (lost)");
@@ -223,6 +223,9 @@ impl Station {
                 self.sent.pop_front();
             }
             self.sent.push_back(packet.clone());
+            if !self.sounds {
+                self.ladder.begin();
+            }
             let note = Note { wish: Some(self.ladder.wish()), tag: 0 };
             // The link was told how long a packet may be.
             if self.modulator.send(&packet, mode, note).is_err() {

@@ -16,6 +16,7 @@ use std::time::Duration;
 use ipfi_arq::{Config as LinkConfig, HalfDuplex, Instant, Link, State};
 use ipfi_morse::channel::{Air, Channel};
 use ipfi_morse::modem::{Config, Demodulator, Event, Ladder, Mode, Modulator, Note};
+use ipfi_morse::resample::Resampler;
 
 pub const RATE: u32 = 48_000;
 /// Samples of a step: 10 ms.
@@ -40,6 +41,8 @@ pub enum Choice {
 
 pub struct Station {
     pub link: Link,
+    /// A sound card of another rate than the air's.
+    card: Option<Card>,
     config: Config,
     modulator: Modulator,
     demodulator: Demodulator,
@@ -55,6 +58,14 @@ pub struct Station {
     written: usize,
     pub read: Vec<u8>,
     pub error: bool,
+}
+
+struct Card {
+    samples: usize,
+    in_: Resampler,
+    out: Resampler,
+    heard: Vec<f32>,
+    made: Vec<f32>,
 }
 
 /// What a link is told about a mode: its rate, the size of packets, the medium.
@@ -76,6 +87,7 @@ impl Station {
         let start = Instant::from_micros(0);
         Self {
             link: Link::new(LinkConfig::half_duplex(rate, packet, medium), id, start),
+            card: None,
             config: *config,
             modulator: Modulator::new(config).unwrap(),
             demodulator: Demodulator::new(config).unwrap(),
@@ -93,8 +105,36 @@ impl Station {
         }
     }
 
+    /// One whose sound card has another rate.
+    pub fn at_rate(rate: u32, choice: Choice, id: u32) -> Self {
+        let mut station = Self::new(&Config::new(rate), choice, id);
+        let (air, card) = (f64::from(RATE), f64::from(rate));
+        let (in_, out) = (Resampler::new(air, card), Resampler::new(card, air));
+        let samples = rate as usize / 100;
+        // A little ahead, so that a sample more or less from the resampler makes no gap.
+        let made = vec![0.0; 64];
+        station.card = Some(Card { samples, in_, out, heard: Vec::new(), made });
+        station
+    }
+
     /// Ten milliseconds: takes what is heard, gives what is sent.
     fn step(&mut self, now: Instant, heard: Option<&[f32]>, out: &mut [f32]) {
+        let Some(mut card) = self.card.take() else { return self.work(now, heard, out) };
+        card.heard.clear();
+        if let Some(heard) = heard {
+            card.in_.process(heard, &mut card.heard);
+        }
+        let mut block = vec![0.0; card.samples];
+        self.work(now, heard.map(|_| &card.heard[..]), &mut block);
+        card.out.process(&block, &mut card.made);
+        let count = card.made.len().min(out.len());
+        out[..count].copy_from_slice(&card.made[..count]);
+        out[count..].fill(0.0);
+        card.made.drain(..count);
+        self.card = Some(card);
+    }
+
+    fn work(&mut self, now: Instant, heard: Option<&[f32]>, out: &mut [f32]) {
         if let Some(heard) = heard {
             self.demodulator.receive(heard);
         }
@@ -104,9 +144,9 @@ impl Station {
                     self.ladder.heard(&packet);
                     self.link.receive(now, &packet.bytes);
                 }
-                Event::BadPacket { .. } => {
+                Event::BadPacket { mode, .. } => {
                     self.bad += 1;
-                    self.ladder.missed();
+                    self.ladder.missed(mode);
                 }
                 Event::Carrier(busy) => self.hears = busy,
                 _ => {}
@@ -129,6 +169,7 @@ impl Station {
             }
         }
         let mut packet = [0; 1500];
+        let mut begins = !self.sends;
         loop {
             if let Choice::Ladder(_) = self.choice {
                 let (rate, packet, medium) =
@@ -147,6 +188,9 @@ impl Station {
                 println!("{now:?} {count} bytes, {:.2} s", self.modulator.duration(count, mode));
             }
             self.modes.push(mode);
+            if std::mem::take(&mut begins) {
+                self.ladder.begin();
+            }
             let note = Note { wish: Some(self.ladder.wish()), tag: self.tag };
             self.modulator.send(&packet[..count], mode, note).unwrap();
         }
@@ -211,6 +255,15 @@ impl World {
             samples: 0,
             record: None,
             replay: VecDeque::new(),
+        }
+    }
+
+    /// The air changes; the level of its noise refers to `mode`.
+    pub fn set_air(&mut self, air: &Air, mode: Mode) {
+        let level_db = mean_level_db(&Config::new(RATE), mode);
+        let air = Air { level_db, ..air.clone() };
+        for (way, seed) in self.ways.iter_mut().zip(self.samples..) {
+            *way = Channel::new(&air, RATE, seed).unwrap();
         }
     }
 
