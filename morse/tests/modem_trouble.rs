@@ -1,4 +1,4 @@
-//! A hostile air, a broken sound card, strangers: no false packet, no wrong byte, no stream spliced.
+//! A hostile air: no false packet, no wrong byte.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -11,7 +11,6 @@ mod air;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use air::{Choice, World};
 use ipfi_morse::channel::{Air, Channel};
 use ipfi_morse::modem::{Config, Demodulator, Event, Mode, Modulator, Note};
 use ipfi_morse::noise::Noise;
@@ -177,59 +176,6 @@ fn a_packet_that_stops_is_no_packet_and_the_next_one_is() {
     let whole = |event: &&Event| matches!(event, Event::Packet(packet) if packet.bytes == [2; 60]);
     assert_eq!(events.iter().filter(whole).count(), 1, "{events:?}");
     assert_eq!(events.last(), Some(&Event::Carrier(false)));
-}
-
-#[test]
-fn replayed_sound_is_the_same_packet_again_and_the_link_drops_it() {
-    let mut world =
-        World::new(&"snr=30".parse().unwrap(), Mode::Fast, Choice::Fixed(Mode::Fast), 5);
-    world.record = Some(Vec::new());
-    assert!(world.goodput(300, 100.0) > 0.0);
-    let record = world.record.take().unwrap();
-    world.replay = record.into();
-    world.say(0, 300);
-    assert!(world.run_until(200.0, |world| world.stations[1].read.len() == 600));
-    world.check();
-}
-
-#[test]
-fn a_stream_survives_a_sound_card_that_loses_pieces() {
-    for lost in ["drop", "lose"] {
-        let air = format!("snr=20,{lost}=5/0.15/0.45").parse().unwrap();
-        let mut world = World::new(&air, Mode::Fast, Choice::Fixed(Mode::Fast), 3);
-        world.say(1, 1500);
-        let goodput = world.goodput(1500, 600.0);
-        println!("{lost}: {goodput:.0} B/s");
-        assert!(goodput > 0.0);
-        assert!(world.run_until(600.0, |world| world.stations[0].read.len() == 1500));
-        world.check();
-    }
-}
-
-#[test]
-fn two_pairs_share_an_air() {
-    let config = Config::new(48_000);
-    let (mode, air) = (Mode::Fast, "snr=20".parse().unwrap());
-    let mut world = World::pairs(&config, &air, mode, Choice::Fixed(mode), 4, 2);
-    for side in 0..4 {
-        world.say(side, 400);
-    }
-    let done = |world: &World| world.stations.iter().all(|station| station.read.len() == 400);
-    assert!(world.run_until(900.0, done));
-    println!("{:.0} s", world.seconds());
-    world.check();
-}
-
-#[test]
-fn the_ladder_climbs_as_far_as_the_air_allows() {
-    for (air, least) in [("snr=35", Mode::Cable), ("snr=10", Mode::Brisk)] {
-        let mut world =
-            World::new(&air.parse().unwrap(), Mode::Room, Choice::Ladder(Mode::Room), 6);
-        let goodput = world.goodput(3000, 900.0);
-        let modes = &world.stations[0].modes;
-        println!("{air}: {goodput:.0} B/s, {modes:?}");
-        assert!(goodput > 0.0 && modes.iter().any(|&mode| mode >= least), "{air}");
-    }
 }
 
 /// Sends packets through noise until `bytes` bytes have come through: whatever arrives is what was
