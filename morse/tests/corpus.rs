@@ -9,6 +9,8 @@ use ipfi_morse::wav::{Channel, WavReader};
 
 #[path = "../../tests/fuzz/scenarios/morse_decode.rs"]
 mod decode;
+#[path = "../../tests/fuzz/scenarios/morse_samples.rs"]
+mod samples;
 
 /// Gives each file of a corpus to a check.
 fn replay(target: &str, check: impl Fn(&[u8])) {
@@ -41,6 +43,11 @@ fn wav_files_end() {
 #[test]
 fn samples_of_any_kind_are_read() {
     replay("morse_decode", decode::run);
+}
+
+#[test]
+fn no_sound_makes_a_packet_that_nobody_sent() {
+    replay("morse_samples", samples::run);
 }
 
 #[test]
