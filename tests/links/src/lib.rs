@@ -52,34 +52,56 @@ pub const CONVERSED: &str = "conversed\n";
 /// Something is not as it should be.
 pub async fn converse(stream: BoxStream, what: &str) {
     let wire = Wire::spawn(stream, Interface::new());
-    for n in 0..20 {
+    converse_on(&wire, what, Volume { calls: 20, bytes: 100_000, items: 5000 }).await;
+}
+
+/// How much a conversation moves.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "tests make it")]
+pub struct Volume {
+    /// Small calls, one after the other.
+    pub calls: i64,
+    /// Bytes of a large argument and result.
+    pub bytes: u32,
+    /// Items of a stream, each way.
+    pub items: u32,
+}
+
+/// As [`converse`], on a wire that is there already.
+///
+/// # Panics
+///
+/// Something is not as it should be.
+pub async fn converse_on(wire: &Wire, what: &str, volume: Volume) {
+    let Volume { calls, bytes, items } = volume;
+    for n in 0..calls {
         assert_eq!(wire.call::<i64>("add", (n, 2)).await.unwrap(), n + 2, "{what}");
     }
-    let large: Vec<u8> = (0..100_000u32).map(|n| n.to_le_bytes()[0]).collect();
+    let large: Vec<u8> = (0..bytes).map(|n| n.to_le_bytes()[0]).collect();
     let back: Bytes = wire.call("echo", (Bytes::from(large.clone()),)).await.unwrap();
     assert_eq!(back.into_vec(), large, "{what}");
     let (sender, mut receiver) = channel::<u32>(4);
-    let counting = wire.call::<()>("count", (5000u32, sender)).start();
+    let counting = wire.call::<()>("count", (items, sender)).start();
     let mut next = 0;
     while let Some(n) = receiver.recv().await.unwrap() {
         assert_eq!(n, next, "{what}");
         next += 1;
     }
     counting.await.unwrap();
-    assert_eq!(next, 5000, "{what}");
+    assert_eq!(next, items, "{what}");
     let (sender, receiver) = channel::<u32>(4);
     let sum = wire.call::<u32>("sum", (receiver,)).start();
-    for n in 0..1000 {
+    for n in 0..items {
         sender.send(n).await.unwrap();
     }
     sender.finish().await.unwrap();
-    assert_eq!(sum.await.unwrap(), 499_500, "{what}");
+    assert_eq!(sum.await.unwrap(), (0..items).sum::<u32>(), "{what}");
     let mut call = wire.call_in_parts::<(Bytes,), usize>("measure").unwrap();
-    call.begin_bytes(300_000).await.unwrap();
+    call.begin_bytes(3 * large.len()).await.unwrap();
     for _ in 0..3 {
         call.bytes(&large).await.unwrap();
     }
-    assert_eq!(call.finish().await.unwrap(), 300_000, "{what}");
+    assert_eq!(call.finish().await.unwrap(), 3 * large.len(), "{what}");
     let callback: Callback<(u8,), u8> = Callback::new(|n: u8| n + 1);
     assert_eq!(wire.call::<u8>("twice", (callback,)).await.unwrap(), 3, "{what}");
     let none = wire.call::<()>("none", ()).await.unwrap_err();
