@@ -97,7 +97,7 @@ pub async fn converse_on(wire: &Wire, what: &str, volume: Volume) {
     sender.finish().await.unwrap();
     assert_eq!(sum.await.unwrap(), (0..items).sum::<u32>(), "{what}");
     let mut call = wire.call_in_parts::<(Bytes,), usize>("measure").unwrap();
-    call.begin_bytes(3 * large.len()).await.unwrap();
+    call.begin_bytes(3 * bytes).await.unwrap();
     for _ in 0..3 {
         call.bytes(&large).await.unwrap();
     }

@@ -2,7 +2,6 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::path::Path;
 use std::time::Duration;
 
 use ipfi::{
@@ -12,8 +11,6 @@ use ipfi::{
 use ipfi_morse::transport::{Air, Morse};
 use ipfi_transport::{BoxStream, ByteStream, Listener, Registry};
 use links_test::{Volume, converse_on, interface};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -169,60 +166,4 @@ async fn a_wire_that_dies_says_so_and_the_next_one_is_clean() {
     let accepted = async { spawn(listener.accept().await.unwrap(), interface()) };
     let (here, _there) = tokio::join!(dial(&registry, ",mode=cable", Interface::new()), accepted);
     assert_eq!(here.call::<i64>("add", (2, 3)).await.unwrap(), 5);
-}
-
-/// A bridge by sound, killed when it is dropped.
-fn bridge(dir: &Path, a: &str, b: &str) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_links-bridge"));
-    // The place where processes meet that share an air
-    command.env("XDG_RUNTIME_DIR", dir).args([a, b]).kill_on_drop(true).spawn().unwrap()
-}
-
-/// Calls through the bridges, as often as it takes until they are there.
-async fn call_through(port: u16) -> Wire {
-    let until = std::time::Instant::now() + Duration::from_secs(120);
-    loop {
-        assert!(std::time::Instant::now() < until, "nobody answers");
-        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await {
-            let wire = WireOptions::new()
-                .round_trip(Duration::from_secs(5))
-                .spawn(stream, Interface::new());
-            if let Ok(sum) = wire.call::<i64>("add", (40, 2)).await {
-                assert_eq!(sum, 42);
-                return wire;
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// Two bridges join two programs through the air, and each is killed in the midst of a packet. In real
-/// time: processes have no other.
-#[tokio::test(flavor = "multi_thread")]
-async fn bridges_join_programs_and_a_killed_one_splices_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let service = server.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = server.accept().await {
-            Wire::spawn(stream, interface()).detach();
-        }
-    });
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let near =
-        || bridge(dir.path(), &format!("tcp-listen:127.0.0.1:{port}"), "morse:,air=a,mode=cable");
-    let far = || bridge(dir.path(), "morse-listen:,air=a,mode=cable", &format!("tcp:{service}"));
-    let (mut left, mut right) = (near(), far());
-    for round in 0..3 {
-        let wire = call_through(port).await;
-        let large = ipfi::Bytes::from(vec![7; 20_000]);
-        let echo = wire.call::<ipfi::Bytes>("echo", (large,)).start();
-        tokio::time::sleep(Duration::from_millis(1500)).await;
-        if round < 2 {
-            let victim = if round == 0 { &mut left } else { &mut right };
-            victim.kill().await.unwrap();
-            echo.await.unwrap_err();
-            if round == 0 { left = near() } else { right = far() }
-        }
-    }
 }
