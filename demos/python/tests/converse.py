@@ -1,36 +1,40 @@
 """Holds a conversation with the Rust server of `python.rs`, and tells it how it went."""
 
+import asyncio
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import ipfi
-from ipfi import Receiver, Sender
+from example import below, dial
+from ipfi import Receiver
 
 
 def twice(n: int) -> int:
     return 2 * n
 
 
-def main(address: str) -> None:
-    with ipfi.dial(address, {"twice": twice}) as wire:
+async def main(address: str) -> None:
+    async with await dial(address, {"twice": twice}) as wire:
         for n in range(50):
-            assert wire.call("add", n, -2) == n - 2
+            assert await wire.call("add", n, -2) == n - 2
         data = bytes(n % 251 for n in range(300_000))
-        assert wire.call("echo", data) == data
-        assert sum(wire.call("count", 5000, returns=Receiver[int])) == 12_497_500
-        numbers = Receiver()
-        counting = wire.start("count_into", 5000, numbers)
-        assert list(numbers) == list(range(5000))
-        counting.result()
-        assert wire.call("sum", iter(range(1000))) == 499_500
+        assert await wire.call("echo", data) == data
+        counted = await wire.call("count", 5000, returns=Receiver[int])
+        assert [n async for n in counted] == list(range(5000))
+        numbers = Receiver(wire)
+        counting = asyncio.create_task(wire.call("count_into", 5000, numbers))
+        assert [n async for n in numbers] == list(range(5000))
+        await counting
+        assert await wire.call("sum", below(1000)) == 499_500
         seen: list[int] = []
-        assert wire.call("render", 3, seen.append) == "3 frames"
+        assert await wire.call("render", 3, seen.append) == "3 frames"
         assert seen == [1, 2, 3]
-        callback = wire.call("adder", 5, returns=ipfi.Callback)
-        assert [callback(n) for n in (1, 2)] == [6, 7]
-        assert wire.call("point", {"x": 1.5, "y": None}) == {"x": None, "y": 1.5}
-        assert wire.call("call_me", 21) == 42
+        callback = await wire.call("adder", 5, returns=ipfi.Callback)
+        assert [await callback(n) for n in (1, 2)] == [6, 7]
+        callback.close()
+        assert await wire.call("point", {"x": 1.5, "y": None}) == {"x": None, "y": 1.5}
+        assert await wire.call("call_me", 21) == 42
         for name, arguments, code, safe in [
             ("nothing", (), ipfi.Code.NO_PROCEDURE, True),
             ("add", ("a", 1), ipfi.Code.BAD_ARGUMENTS, True),
@@ -38,16 +42,18 @@ def main(address: str) -> None:
             ("hangs", (), ipfi.Code.DEADLINE, False),
         ]:
             try:
-                wire.call(name, *arguments, deadline=0.1 if name == "hangs" else 60)
+                await wire.call(name, *arguments, deadline=0.1 if name == "hangs" else 60)
                 raise AssertionError(name)
             except ipfi.Error as error:
                 assert (error.code, error.retry_safe) == (code, safe), (name, error, error.retry_safe)
-        hanging = wire.start("hangs")
-        hanging.close(ipfi.Code.CANCELLED)
-        assert wire.call("cancelled") >= 1
-        names = {procedure["name"]: procedure for procedure in wire.describe()}
+        hanging = asyncio.create_task(wire.call("hangs"))
+        await wire.call("add", 1, 2)
+        hanging.cancel()
+        assert await wire.call("cancelled") >= 1
+        described = await wire.call("ipfi.describe", [])
+        names = {procedure["name"]: procedure for procedure in described["New"]["procedures"]}
         assert names["add"]["signature"] == "(i64, i64) -> i64", names["add"]
-        wire.call("done", "all is well")
+        await wire.call("done", "all is well")
 
 
-main(sys.argv[1])
+asyncio.run(main(sys.argv[1]))

@@ -1,10 +1,9 @@
 """The peer that tests/peers holds to its list of checks, over standard input and output."""
 
-import contextlib
+import asyncio
 import pathlib
 import sys
-import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -12,7 +11,7 @@ import ipfi
 from ipfi import Code, Receiver, Sender, current
 
 PROCEDURES: dict[str, Callable] = {}
-hanging: list[Any] = []
+cancels = 0
 
 
 def procedure(function: Callable) -> Callable:
@@ -21,17 +20,20 @@ def procedure(function: Callable) -> Callable:
     return function
 
 
-def feed(out: Sender, items: Any) -> int:
-    """Sends items until they end or nobody wants more."""
-    sent = 0
-    try:
-        for item in items:
-            out.send(item)
-            sent += 1
-        out.close()
-    except ipfi.Error:
-        pass
-    return sent
+async def numbers(n: int) -> AsyncIterator[int]:
+    for i in range(n):
+        yield i
+
+
+async def total(items: AsyncIterator[int]) -> int:
+    result = 0
+    async for item in items:
+        result += item
+    return result
+
+
+async def call(name: str, *arguments: Any, **options: Any) -> Any:
+    return await current.get().call(name, *arguments, **options)
 
 
 @procedure
@@ -51,162 +53,174 @@ def fail(code: int, text: str) -> None:
 
 @procedure
 def count(n: int) -> Receiver[int]:
-    return iter(range(n))
+    return numbers(n)
 
 
 @procedure
-def count_into(n: int, out: Sender[int]) -> int:
-    return feed(out, range(n))
-
-
-@procedure
-def sum(items: Receiver[int]) -> int:
-    total = 0
-    for item in items:
-        total += item
-    return total
-
-
-@procedure
-def relay(items: Receiver[Any], out: Sender[Any]) -> int:
-    count = 0
-    for item in items:
-        out.send(item)
-        count += 1
+async def count_into(n: int, out: Sender[int]) -> int:
+    for i in range(n):
+        try:
+            await out.send(i)
+        except ipfi.Error:
+            return i
     out.close()
-    return count
+    return n
 
 
 @procedure
-def call_back(callback: Callable[[int], int], k: int) -> int:
-    with contextlib.closing(callback):
-        total = 0
+async def sum(items: Receiver[int]) -> int:
+    return await total(items)
+
+
+@procedure
+async def relay(items: Receiver[Any], out: Sender[Any]) -> int:
+    came = 0
+    async for item in items:
+        await out.send(item)
+        came += 1
+    out.close()
+    return came
+
+
+@procedure
+async def call_back(callback: Callable[[int], int], k: int) -> int:
+    try:
+        result = 0
         for i in range(k):
-            total += callback(i)
-    return total
+            result += await callback(i)
+        return result
+    finally:
+        callback.close()
 
 
 @procedure
-def hang() -> None:
-    call = current.call
-    hanging.append(call)
-    current.wire.wait(lambda: call.stop is not None)
-    raise ipfi.Error(call.stop, "stopped")
+async def hang() -> None:
+    global cancels
+    try:
+        await asyncio.Event().wait()
+    finally:
+        cancels += 1
 
 
 @procedure
 def cancelled() -> int:
-    return len([call for call in hanging if call.stop is not None])
+    return cancels
 
 
 @procedure
 def leave() -> None:
-    threading.Thread(target=current.wire.close, daemon=True).start()
+    asyncio.get_running_loop().call_soon(current.get().close)
 
 
 @procedure
-def drive_echo(value: Any) -> Any:
-    return current.wire.call("echo", value)
+async def drive_echo(value: Any) -> Any:
+    return await call("echo", value)
 
 
 @procedure
-def drive_add(a: int, b: int) -> int:
-    return current.wire.call("add", a, b)
+async def drive_add(a: int, b: int) -> int:
+    return await call("add", a, b)
 
 
 @procedure
-def drive_fail(code: int, text: str) -> list:
+async def drive_fail(code: int, text: str) -> list:
     try:
-        return current.wire.call("fail", code, text)
+        return await call("fail", code, text)
     except ipfi.Error as error:
         return [error.code, error.text, int(not error.retry_safe)]
 
 
 @procedure
-def drive_missing() -> int:
+async def drive_missing() -> int:
     try:
-        return current.wire.call("no_such_procedure")
+        return await call("no_such_procedure")
     except ipfi.Error as error:
         return error.code
 
 
 @procedure
-def drive_large(n: int) -> int:
+async def drive_large(n: int) -> int:
     data = bytes(i % 251 + 1 for i in range(n))
-    back = current.wire.call("echo", data)
+    back = await call("echo", data)
     if back != data:
         raise ipfi.Error(300, "other bytes came back")
     return len(back)
 
 
 @procedure
-def drive_many(n: int) -> int:
-    pending = [current.wire.start("add", i, 1) for i in range(n)]
-    total = 0
-    for call in pending:
-        total += call.result()
-    return total
+async def drive_many(n: int) -> int:
+    return await total_of(*(call("add", i, 1) for i in range(n)))
+
+
+async def total_of(*calls: Any) -> int:
+    result = 0
+    for value in await asyncio.gather(*calls):
+        result += value
+    return result
 
 
 @procedure
-def drive_count(n: int) -> int:
-    return sum(current.wire.call("count", n, returns=Receiver[int]))
+async def drive_count(n: int) -> int:
+    return await total(await call("count", n, returns=Receiver[int]))
 
 
 @procedure
-def drive_count_into(n: int) -> int:
-    items = Receiver()
-    call = current.wire.start("count_into", n, items)
-    total = sum(items)
-    call.result()
-    return total
+async def drive_count_into(n: int) -> int:
+    items = Receiver(current.get())
+    sums = await asyncio.gather(call("count_into", n, items), total(items))
+    return sums[1]
 
 
 @procedure
-def drive_stop(n: int) -> int:
-    items = current.wire.call("count", 1_000_000_000, returns=Receiver[int])
-    total = sum(item for item, _ in zip(items, range(n)))
+async def drive_stop(n: int) -> int:
+    items = await call("count", 1_000_000_000, returns=Receiver[int])
+    result = 0
+    for _ in range(n):
+        result += await anext(items)
     items.close(Code.CANCELLED)
-    return total
+    return result
 
 
 @procedure
-def drive_sum(n: int) -> int:
-    return current.wire.call("sum", iter(range(n)))
+async def drive_sum(n: int) -> int:
+    return await call("sum", numbers(n))
 
 
 @procedure
-def drive_relay(n: int) -> int:
-    back = Receiver()
-    call = current.wire.start("relay", iter(range(n)), back)
+async def drive_relay(n: int) -> int:
+    back = Receiver(current.get())
+    relaying = asyncio.create_task(call("relay", numbers(n), back))
     came = 0
-    for item in back:
+    async for item in back:
         came += item == came
-    call.result()
+    await relaying
     return came
 
 
 @procedure
-def drive_call_back(k: int) -> int:
-    return current.wire.call("call_back", lambda i: 2 * i, k)
+async def drive_call_back(k: int) -> int:
+    return await call("call_back", lambda i: 2 * i, k)
 
 
 @procedure
-def drive_cancel() -> None:
-    call = current.wire.start("hang")
-    current.wire.call("add", 1, 2)
-    call.close(Code.CANCELLED)
+async def drive_cancel() -> None:
+    hanging = asyncio.create_task(call("hang"))
+    await call("add", 1, 2)
+    hanging.cancel()
 
 
 @procedure
-def drive_deadline(ms: int) -> int:
+async def drive_deadline(ms: int) -> int:
     try:
-        return current.wire.call("hang", deadline=ms / 1000)
+        return await call("hang", deadline=ms / 1000)
     except ipfi.Error as error:
         return error.code
 
 
-wire = ipfi.dial("stdio:", PROCEDURES)
-ended = wire.wait()
-wire.close()  # lets the last bytes go out
-sys.exit(1 if ended.code else 0)
+async def main() -> int:
+    wire = await ipfi.over(0, 1, PROCEDURES)
+    ended = await wire.done
+    return 1 if ended.code else 0
+
+
+sys.exit(asyncio.run(main()))
