@@ -34,7 +34,8 @@ impl Drop for Server {
     }
 }
 
-/// The seconds that a round trip took, in the middle.
+/// The seconds that a round trip took, of five the second. On a machine with too much to do the sound
+/// server drops pieces, which the link repeats.
 fn round_trip(server: &str, client: &str) -> f64 {
     let _air = AIR.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let _server = Server::start(server);
@@ -45,7 +46,7 @@ fn round_trip(server: &str, client: &str) -> f64 {
     let mut times: Vec<f64> = text.lines().filter_map(seconds).collect();
     assert_eq!(times.len(), 5, "{text}");
     times.sort_by(f64::total_cmp);
-    times[2]
+    times[1]
 }
 
 /// Reads `1: 1.25 s` or `1: 870 ms`.

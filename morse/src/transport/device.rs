@@ -1,7 +1,7 @@
 //! The sound card as the medium.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -17,6 +17,9 @@ const AHEAD: Duration = Duration::from_millis(240);
 /// What it takes from there until own sound has been heard by the capture device: two periods each
 /// way of a usual sound server.
 const DELAY: Duration = Duration::from_millis(180);
+/// How long a device has to have worked to be waited for when it goes, and how long it may be away.
+const WORKED: Duration = Duration::from_secs(1);
+const AWAY: Duration = Duration::from_secs(10);
 /// How long this thread sleeps at most: the link may have something to say.
 const A_WHILE: Duration = Duration::from_millis(20);
 /// A hole in what is heard is filled with so much silence at most, so that what follows stays in
@@ -30,25 +33,25 @@ pub(crate) async fn start(station: Station, options: &MorseOptions) -> io::Resul
     let lead = if options.ptt.is_some() { options.lead } else { Duration::ZERO };
     let (opened, is_open) = oneshot::channel();
     let run = move || {
-        let open = || -> Result<_, AudioError> {
+        let open = move || -> Result<Devices, AudioError> {
             Ok((
                 Capture::open(capture.as_deref(), RATE, Channel::Mix)?,
                 Playback::open(playback.as_deref(), RATE)?,
             ))
         };
-        let (capture, playback) = match open() {
-            Ok(both) => both,
+        let devices = match open() {
+            Ok(devices) => devices,
             Err(error) => {
                 let _ = opened.send(Err(explain(&error)));
                 return;
             }
         };
-        let via = format!("{} and {}", capture.device(), playback.device());
+        let via = format!("{} and {}", devices.0.device(), devices.1.device());
         if opened.send(Ok(via)).is_err() {
             return;
         }
         let mut station = station.delays(lead, AHEAD + DELAY);
-        if let Err(error) = carry(&mut station, capture, playback, &mut keyer) {
+        if let Err(error) = work(&mut station, devices, open, &mut keyer) {
             station.end(error.to_string());
         }
     };
@@ -77,11 +80,40 @@ enum Failure {
     Key(#[from] io::Error),
 }
 
+type Devices = (Capture, Playback);
+
+/// Goes on with the devices when they come back: what was lost meanwhile the link repeats.
+#[expect(clippy::disallowed_methods, reason = "a device that has gone has no clock")]
+fn work(
+    station: &mut Station,
+    mut devices: Devices,
+    open: impl Fn() -> Result<Devices, AudioError>,
+    keyer: &mut Keyer,
+) -> Result<(), Failure> {
+    loop {
+        let begun = Instant::now();
+        let gone = match carry(station, devices, keyer) {
+            // One that fails at once would do so for ever.
+            Err(Failure::Sound(why)) if begun.elapsed() > WORKED => why,
+            ended => return ended,
+        };
+        keyer.set(false)?;
+        let since = Instant::now();
+        devices = loop {
+            std::thread::sleep(A_WHILE);
+            match open() {
+                Ok(devices) => break devices,
+                Err(_) if since.elapsed() < AWAY && !station.is_over() => {}
+                Err(_) => return Err(gone.into()),
+            }
+        };
+    }
+}
+
 /// Both devices wake this thread, whenever they have given or taken a block.
 fn carry(
     station: &mut Station,
-    mut capture: Capture,
-    mut playback: Playback,
+    (mut capture, mut playback): Devices,
     keyer: &mut Keyer,
 ) -> Result<(), Failure> {
     let (mut heard, mut out) = (Vec::new(), [0.0; BLOCK]);
