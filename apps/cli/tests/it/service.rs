@@ -6,6 +6,7 @@ use std::{
         OnceLock,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use ipfi::{
@@ -150,7 +151,7 @@ pub(crate) fn dial(address: &str) {
                     wire.closed().await;
                 }
                 // The last wire is still saying goodbye.
-                Err(_) => tokio::task::yield_now().await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
     });
