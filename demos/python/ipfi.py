@@ -27,7 +27,8 @@ class Head(enum.IntEnum):
     OPEN, ARGUMENTS, RESULT, ERROR, CANCEL, ITEM, END, STOP, CREDIT = range(0xC0, 0xC9)
     ADMIT_ARGUMENTS, ADMIT_RESULT, BIND, RELEASE, PING, PONG, GOAWAY, BYE = range(0xC9, 0xD1)
 
-GRAMMAR = {  # what a frame is about, from here; its fields: m flags, b byte, f fingerprint, v integer, t text
+GRAMMAR = {  # what a frame is about: a call that this side made or was asked for, a stream that it reads or sent,
+    # and fields behind that number (4.2): m flags of a message, b byte, f fingerprint, v integer, t text
     Head.CALL: ("asked", ""), Head.OPEN: ("asked", "m"), Head.ARGUMENTS: ("asked", "m"),
     Head.CANCEL: ("asked", "v"), Head.ADMIT_RESULT: ("asked", "v"), Head.ADMIT_ARGUMENTS: ("made?", "v"),
     Head.ANSWER: ("made", ""), Head.RESULT: ("made", "m"), Head.ERROR: ("made", "bvt"), Head.ITEMS: ("read", ""),
@@ -318,9 +319,9 @@ class Wire(contextlib.AbstractAsyncContextManager):
 
     async def reading(self) -> Error:
         try:
-            magic, _, version, codec, *limits = await self.input.readexactly(8)
+            first, second, version, codec, *limits = await self.input.readexactly(8)
             powers = [power for byte in limits for power in divmod(byte, 16)]
-            check((magic, _) == (0x1F, 0xF1) and 15 not in powers, "the peer does not speak IPFI")
+            check((first, second) == (0x1F, 0xF1) and 15 not in powers, "the peer does not speak IPFI")
             check(version, "version 0", Code.VERSION)
             check(codec in (0, 2), f"codec {codec}, but this side has 2", Code.CODEC)
             self.limits = [limit << power for limit, power in zip(SMALLEST, powers)]
