@@ -226,7 +226,11 @@ fn each_mode_gets_through_the_airs_that_it_is_made_for() {
     }
 }
 
-/// How many of 8 packets arrive, and how much of what can be corrected they need, percent.
+/// How many of 8 packets arrive, and how much of what can be corrected they need, percent, as a table:
+///
+/// ```sh
+/// cargo test --release -p ipfi-morse --test modem -- --ignored --nocapture
+/// ```
 #[test]
 #[ignore = "minutes"]
 fn packets_of_each_mode_in_each_air() {

@@ -47,6 +47,7 @@ fn a_short_transfer() {
     insta::assert_snapshot!(table(&cells, 4096, 1));
 }
 
+/// `cargo test --release -p ipfi-morse --test modem_goodput -- --ignored`
 #[test]
 #[ignore = "minutes"]
 fn a_transfer_of_4_kib_through_every_air() {
@@ -71,6 +72,7 @@ fn a_short_transfer_that_finds_its_mode() {
     insta::assert_snapshot!(auto(&CELLS[..1]));
 }
 
+/// As above. From the first packet in `room` on, so that the climb is in the figures.
 #[test]
 #[ignore = "minutes"]
 fn a_transfer_of_4_kib_that_finds_its_mode_in_every_air() {

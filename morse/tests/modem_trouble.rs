@@ -122,6 +122,9 @@ fn what_is_no_packet_is_none() {
     nothing_is_a_packet(20);
 }
 
+/// ```sh
+/// cargo test --release -p ipfi-morse --test modem_trouble -- --ignored --nocapture hour
+/// ```
 #[test]
 #[ignore = "minutes"]
 fn in_an_hour_nothing_is_taken_for_a_packet() {
@@ -233,7 +236,9 @@ fn nothing_wrong_arrives_through_the_worst_noise() {
     }
 }
 
-/// A mebibyte in each mode, by 32 seeds of 32 KiB, on all processors. It takes two hours of processor time:
+/// A mebibyte in each mode, by 32 seeds of 32 KiB, on all processors. It takes two hours of processor time,
+/// most of it for `Plain`. When 51 % of the packets arrived in `Cable`, 35 in `Fast`, 63 in `Brisk` and 55 in
+/// `Room`, not one byte was wrong.
 ///
 /// ```sh
 /// nice -n 19 cargo test --release -p ipfi-morse --test modem_trouble -- --ignored --nocapture mebibyte
