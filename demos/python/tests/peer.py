@@ -205,6 +205,7 @@ async def drive_call_back(k: int) -> int:
 @procedure
 async def drive_cancel() -> None:
     hanging = asyncio.create_task(call("hang"))
+    await asyncio.sleep(0)  # it goes first
     await call("add", 1, 2)
     hanging.cancel()
 
