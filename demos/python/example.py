@@ -93,6 +93,8 @@ async def serve(address: str, procedures: dict[str, Callable]) -> None:
     host, _, port = where.rpartition(":")
     server = await (asyncio.start_unix_server(accept, where) if scheme == "unix" else
                     asyncio.start_server(accept, host.strip("[]"), int(port)))
+    at = where if scheme == "unix" else "%s:%d" % server.sockets[0].getsockname()[:2]
+    print("listening at", at, flush=True)
     await server.serve_forever()
 
 

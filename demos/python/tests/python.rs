@@ -18,7 +18,12 @@ use ipfi::{
 };
 use ipfi_transport::{BoxStream, Registry};
 use serde::{Deserialize, Serialize};
-use tokio::{process::Command, sync::mpsc, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    sync::mpsc,
+    time::timeout,
+};
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -142,20 +147,17 @@ async fn converse(stream: BoxStream, what: &str) {
     wire.close(None).await;
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+async fn dial(registry: &Registry, address: &str) -> BoxStream {
+    timeout(PATIENCE, registry.dial(&address.parse().unwrap())).await.unwrap().unwrap()
 }
 
-async fn dial(registry: &Registry, address: &str) -> BoxStream {
-    let there = async {
-        loop {
-            match registry.dial(&address.parse().unwrap()).await {
-                Ok(stream) => return stream,
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await, // it is just starting
-            }
-        }
-    };
-    timeout(PATIENCE, there).await.unwrap_or_else(|_| panic!("nobody at {address}"))
+/// Starts `example.py` at an address that listens, and waits until it says where.
+async fn listen(address: &str) -> (Child, String) {
+    let mut command = python("example.py");
+    let mut server = command.args(["serve", address]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+    (server, line.strip_prefix("listening at ").unwrap().to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,13 +165,10 @@ async fn rust_calls_python() {
     let registry = ipfi_transports::default_registry();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let port = free_port();
-    for (serve, reach) in [
-        (format!("tcp-listen:127.0.0.1:{port}"), format!("tcp:127.0.0.1:{port}")),
-        (format!("unix-listen:{}", path("s")), format!("unix:{}", path("s"))),
-    ] {
-        let _server = python("example.py").args(["serve", &serve]).spawn().unwrap();
+    for (scheme, place) in [("tcp", "127.0.0.1:0".to_owned()), ("unix", path("s"))] {
+        let (_server, at) = listen(&format!("{scheme}-listen:{place}")).await;
         for _ in 0..2 {
+            let reach = format!("{scheme}:{at}");
             let stream = dial(&registry, &reach).await;
             timeout(PATIENCE, converse(stream, &reach)).await.unwrap();
         }
@@ -180,8 +179,7 @@ async fn rust_calls_python() {
 
     let tty = path("tty");
     let stream = registry.open(&format!("pty:{tty}").parse().unwrap()).await.unwrap();
-    let serial = format!("serial:{tty},baud=115200");
-    let _server = python("example.py").args(["serve", &serial]).spawn().unwrap();
+    let _server = python("example.py").args(["serve", &format!("serial:{tty}")]).spawn().unwrap();
     timeout(PATIENCE, converse(stream, "pty")).await.unwrap();
 }
 
@@ -195,13 +193,11 @@ async fn python_calls_rust() {
     let registry = ipfi_transports::default_registry();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let port = free_port();
-    for (serve, reach) in [
-        (format!("tcp-listen:127.0.0.1:{port}"), format!("tcp:127.0.0.1:{port}")),
-        (format!("unix-listen:{}", path("s")), format!("unix:{}", path("s"))),
-    ] {
+    for (scheme, place) in [("tcp", "127.0.0.1:0".to_owned()), ("unix", path("s"))] {
         let (sender, done) = mpsc::unbounded_channel();
-        let listener = registry.listen(&serve.parse().unwrap()).await.unwrap();
+        let serve = format!("{scheme}-listen:{place}").parse().unwrap();
+        let listener = registry.listen(&serve).await.unwrap();
+        let reach = format!("{scheme}:{}", listener.local().unwrap());
         tokio::spawn(Server::new(interface(sender)).options(options()).serve(listener));
         let mut client = python("tests/converse.py").arg(&reach).spawn().unwrap();
         verdict(done, &reach).await;
@@ -225,17 +221,15 @@ async fn python_calls_rust() {
 
 #[tokio::test]
 async fn python_calls_python() {
-    let address = format!("127.0.0.1:{}", free_port());
-    let _server = python("example.py").args(["serve", &format!("tcp-listen:{address}")]).spawn();
-    dial(&ipfi_transports::default_registry(), &format!("tcp:{address}")).await;
-    let call = python("example.py").args(["call", &format!("tcp:{address}")]).output();
+    let (_server, at) = listen("tcp-listen:127.0.0.1:0").await;
+    let call = python("example.py").args(["call", &format!("tcp:{at}")]).output();
     let output = timeout(PATIENCE, call).await.unwrap().unwrap();
     let expected = "2 + 3 = 5\ncounted: 0 1 2 3 4\nmean: 3.0\n  frame 1\n  frame 2\n  frame 3\n\
                     rendered: 3 frames\nerror: no numbers have no mean (code 300)\n";
     assert!(String::from_utf8_lossy(&output.stdout).starts_with(expected), "{output:?}");
 }
 
-/// The vectors of the specification, splits and what strangers may send are tested in Python.
+/// Its values and what strangers may send are tested in Python.
 #[tokio::test]
 async fn its_own_tests_pass() {
     let tests = python("tests/test_ipfi.py").stderr(Stdio::piped()).output().await.unwrap();
