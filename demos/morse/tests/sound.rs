@@ -24,8 +24,8 @@ impl Drop for Listener {
     }
 }
 
-/// Seconds of each of five calls with 64 bytes each way, the shortest first. On a machine with too
-/// much to do the sound server drops pieces, which the link repeats: two of the five count.
+/// Seconds of each of five calls with 64 bytes each way, the shortest first; the one in the middle
+/// counts. A sound server without a processor for it drops pieces, which the link repeats.
 fn calls(listen: &str, call: &str) -> Vec<f64> {
     let _air = AIR.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let listener = Command::new(DEMO).args(["listen", listen]).stdout(Stdio::null()).spawn();
@@ -52,7 +52,7 @@ fn calls(listen: &str, call: &str) -> Vec<f64> {
 #[ignore = "needs a sound server: run under tests/sound/air.sh"]
 fn a_call_through_one_room_takes_at_most_three_seconds() {
     let seconds = calls("morse-listen:,mode=cable", "morse:,mode=cable");
-    assert!(seconds[1] <= 3.0, "{seconds:?}");
+    assert!(seconds[2] <= 3.0, "{seconds:?}");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_call_through_two_cables_takes_at_most_three_seconds() {
         "morse-listen:,mode=cable,capture=here.monitor,playback=there",
         "morse:,mode=cable,capture=there.monitor,playback=here",
     );
-    assert!(seconds[1] <= 3.0, "{seconds:?}");
+    assert!(seconds[2] <= 3.0, "{seconds:?}");
 }
 
 /// The sound server may even part with a program that does not answer it.
