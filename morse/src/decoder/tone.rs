@@ -204,9 +204,10 @@ impl Tone {
         let grids = Grids::new(&self, wpm, &band);
         let (track, tone) = grids.acquire(wpm, &band)?;
         if effort == Effort::Thorough
-            && let Some(dry) = self.without_echoes(&grids, &(track.clone(), tone))
+            && let Some((track, dry)) = self.without_echoes(&grids, &(track.clone(), tone))
+            && let Some(reading) = dry.refine(track.speed)
         {
-            return dry.1.refine(dry.0.speed);
+            return Some(reading);
         }
         let tone = tone.clone();
         drop(grids);
