@@ -72,6 +72,7 @@ mod verdict;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::{Range, RangeInclusive};
 
 use realfft::RealFftPlanner;
 use thiserror::Error;
@@ -80,7 +81,10 @@ use self::reading::{Effort, FAST, Followed, MACHINE_FIT, ORDINARY, Reading};
 use crate::alphabet::{Code, Symbol};
 
 /// Lowest and highest sampling rate, Hz.
-pub const RATES: std::ops::RangeInclusive<u32> = 2_000..=768_000;
+pub const RATES: RangeInclusive<u32> = 2_000..=768_000;
+
+/// A character of [`Latency::Live`] is out so many seconds after its end, or never.
+const LATEST: f64 = 1.95;
 
 /// For so long after a character its sender is taken to be the one who goes on, seconds.
 const RECENT: f64 = 5.0;
@@ -154,7 +158,7 @@ pub enum DecoderError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Latency {
-    /// A character is out two seconds after its end at the latest. Memory: seven seconds of sound.
+    /// A character is out two seconds after its end, or never. Memory: seven seconds of sound.
     Live,
     /// The best reading there is: a minute at a time. Memory: a minute of sound.
     Recording,
@@ -288,9 +292,12 @@ impl Decoder {
         let plain = reading.as_ref().is_some_and(|r| r.fit > PLAIN_FIT);
         if live && !plain && self.hurry(&sound, begin, last) {
             // read at high speed
-        } else if let Some(reading) = reading {
+        } else if let Some(reading) = reading.filter(|r| !live || recent || last || r.convinces()) {
             let (_, _, age) = self.latency.timing();
-            self.give_out(&reading, begin, if last { f64::INFINITY } else { end - age });
+            // What is only now understood is no longer news.
+            let from = if live && !last { end - LATEST } else { f64::NEG_INFINITY };
+            let until = if last { f64::INFINITY } else { end - age };
+            self.give_out(&reading, begin, from..until);
         }
         self.sound = sound;
     }
@@ -323,7 +330,7 @@ impl Decoder {
                 if reading.fit < MACHINE_FIT {
                     return false;
                 }
-                self.give_out(&reading, start, until);
+                self.give_out(&reading, start, f64::NEG_INFINITY..until);
             }
             if to == sound.len() {
                 return self.settled > begin;
@@ -333,12 +340,12 @@ impl Decoder {
     }
 
     /// Gives out the characters of a reading of sound that began at `begin`, if they are new and
-    /// ended by `until`.
-    fn give_out(&mut self, reading: &Reading, begin: f64, until: f64) {
+    /// ended in that time.
+    fn give_out(&mut self, reading: &Reading, begin: f64, ended: Range<f64>) {
         for (index, glyph) in reading.path.glyphs.iter().enumerate() {
             let Some(character) = character(reading, index, begin) else { continue };
             let middle = f64::midpoint(character.start, character.end);
-            if middle <= self.settled || character.end > until {
+            if middle <= self.settled || !ended.contains(&character.end) {
                 continue;
             }
             if self.settled.is_finite() && glyph.word_before {

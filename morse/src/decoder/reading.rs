@@ -159,6 +159,19 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// Whether it is one of Morse even where nothing was read before: a lone mark may be anything,
+    /// and what is faster than a hand is a machine's or a voice.
+    pub(crate) fn convinces(&self) -> bool {
+        let marks: usize = self.path.glyphs.iter().map(|g| g.strokes.len()).sum();
+        let begin = self.path.glyphs.first().and_then(|g| g.strokes.first());
+        let by_hand = begin.is_none_or(|s| self.wpm(s.start) < HAND_WPM);
+        marks > 1 && (by_hand || self.fit > MACHINE_FIT)
+    }
+}
+
+/// Nobody keys faster by hand, words per minute.
+const HAND_WPM: f64 = 60.0;
 /// Machines key exactly: a reading at high speed that explains less is of a voice.
 pub(crate) const MACHINE_FIT: f32 = 0.75;
 /// Ordinary readings reach to here, words per minute.
