@@ -101,8 +101,7 @@ async fn a_link_that_finds_its_mode_sends_packets_for_it() {
     carry(&mut here, &mut there, &[9; 4096]).await;
     let rate = 4096.0 / since.elapsed().as_secs_f64();
     println!("4 KiB from room to cable: {rate:.0} B/s");
-    // With the packets of `room` it would be 176; a step that is missed makes 216 of 331.
-    assert!(rate > 200.0, "{rate}");
+    assert!(rate > 250.0, "{rate}");
 }
 
 #[tokio::test(start_paused = true)]

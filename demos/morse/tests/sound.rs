@@ -4,8 +4,10 @@
 #![cfg(feature = "audio")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// There is one air, and room for one conversation on it.
 static AIR: Mutex<()> = Mutex::new(());
@@ -61,6 +63,38 @@ fn a_call_through_two_cables_takes_at_most_three_seconds() {
         "morse:,mode=cable,capture=there.monitor,playback=here",
     );
     assert!(seconds[2] <= 3.0, "{seconds:?}");
+}
+
+/// The sound server may even part with a program that does not answer it.
+#[test]
+#[ignore = "needs a sound server: run under tests/sound/air.sh"]
+fn a_program_that_stops_for_a_while_loses_sound_and_no_bytes() {
+    let _air = AIR.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut listener = Command::new(DEMO);
+    let listener = listener.args(["listen", "morse-listen:,mode=cable"]);
+    let listener = Listener(listener.stdout(Stdio::null()).spawn().unwrap());
+    let signal = |name: &str| {
+        let id = listener.0.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    };
+    let mut call = Command::new(DEMO);
+    let call = call.args(["call", "are you there", "morse:,mode=cable", "-n", "4"]);
+    let mut call = call.stdout(Stdio::piped()).spawn().unwrap();
+    let mut answers = 0;
+    for line in BufReader::new(call.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line.ends_with(" s: ARE YOU THERE") {
+            answers += 1;
+        }
+        // Neither quick enough to be answered, nor long enough to be given up.
+        if line.starts_with("calling: ") && answers > 0 {
+            signal("-STOP");
+            std::thread::sleep(Duration::from_millis(700 * answers));
+            signal("-CONT");
+        }
+    }
+    assert!(call.wait().unwrap().success());
+    assert_eq!(answers, 4);
 }
 
 #[test]

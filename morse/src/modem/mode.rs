@@ -66,6 +66,19 @@ pub struct Parameters {
     pub guard: f64,
 }
 
+impl Parameters {
+    /// The largest packet worth sending where a burst is of so many, bytes. One that goes alone tries
+    /// a mode that is new ([`Ladder::burst`](super::Ladder::burst)): it is short, so that a mode that
+    /// is too slow, or too fast, is left soon.
+    #[must_use]
+    pub fn packet_in(&self, burst: u32) -> usize {
+        if burst > 1 { self.packet } else { self.packet / TRIAL }
+    }
+}
+
+/// What of a packet is enough to try a mode.
+const TRIAL: usize = 4;
+
 /// The part of a mode that the signal processing needs, in samples at [`RATE`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Shape {

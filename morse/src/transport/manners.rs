@@ -28,14 +28,15 @@ impl Manners {
     pub(crate) fn line(&self, mode: Mode, packets: u32) -> Line {
         let mode = mode.parameters(&self.plain);
         let time = |bytes: f64| (bytes + mode.overhead) / mode.rate;
-        let packet = time(mode.packet as f64);
+        let size = mode.packet_in(packets);
+        let packet = time(size as f64);
         let longest = LONGEST_BURST.max(5.0 * packet);
         let burst = Duration::from_secs_f64(longest.min(1.1 * f64::from(packets) * packet));
         let guard =
             self.guard.unwrap_or_else(|| Duration::from_secs_f64(mode.guard).max(self.devices));
         let overhead = mode.overhead.round() as u16;
         let mut line = Line::new(Some(mode.rate.round().max(1.0) as u32), 0);
-        line.medium = Some(Medium { packet: mode.packet as u16, overhead, guard, burst });
+        line.medium = Some(Medium { packet: size as u16, overhead, guard, burst });
         let question = Duration::from_secs_f64(time(QUESTION + HEADER));
         line.round_trip = Some(2 * (guard + question));
         line

@@ -71,13 +71,14 @@ struct Card {
 /// What a link is told about a mode: its rate, the size of packets, the medium.
 pub fn medium(config: &Config, mode: Mode, burst: u32) -> (u32, u16, HalfDuplex) {
     let mode = mode.parameters(&config.plain);
-    let packet = (mode.packet as f64 + mode.overhead) / mode.rate;
+    let size = mode.packet_in(burst);
+    let packet = (size as f64 + mode.overhead) / mode.rate;
     let medium = HalfDuplex {
         guard: Duration::from_secs_f64(mode.guard),
         burst: Duration::from_secs_f64(packet * 1.1 * f64::from(burst)),
         preamble: mode.overhead.round() as u16,
     };
-    (mode.rate.round().max(1.0) as u32, mode.packet as u16, medium)
+    (mode.rate.round().max(1.0) as u32, size as u16, medium)
 }
 
 impl Station {
