@@ -60,11 +60,10 @@ const ALL: [Death; 10] = [
 
 fn is_cause(death: Death, cause: &Cause) -> bool {
     match death {
-        Death::EndOfStream
-        | Death::MiddleOfFrame
-        | Death::ReadFails
-        | Death::WriteFails
-        | Death::RuntimeGone => *cause == Cause::Lost,
+        Death::EndOfStream | Death::MiddleOfFrame | Death::RuntimeGone => *cause == Cause::Lost,
+        Death::ReadFails | Death::WriteFails => {
+            matches!(cause, Cause::Broken { text } if text == "the cable is cut")
+        }
         Death::PeerCloseRunsOut => matches!(cause, Cause::Peer { code: Code::CANCELLED, .. }),
         Death::Garbage => matches!(cause, Cause::Protocol(_)),
         Death::PeerAborts => matches!(cause, Cause::Peer { code: Code(300), .. }),
@@ -82,7 +81,7 @@ struct Fallible {
 }
 
 fn check_flag(flag: &AtomicBool) -> io::Result<()> {
-    if flag.load(Ordering::Relaxed) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+    if flag.load(Ordering::Relaxed) { Err(io::Error::other("the cable is cut")) } else { Ok(()) }
 }
 
 impl AsyncRead for Fallible {

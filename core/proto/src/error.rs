@@ -291,8 +291,13 @@ pub enum Cause {
     },
     /// The peer broke the protocol.
     Protocol(ProtocolError),
-    /// The byte stream ended or broke in the middle of things.
+    /// The byte stream ended in the middle of things.
     Lost,
+    /// The byte stream failed.
+    Broken {
+        /// What it said of that.
+        text: String,
+    },
     /// The peer's hello did not come in time.
     HandshakeTimeout,
     /// The peer did not answer a keepalive in time.
@@ -317,6 +322,10 @@ impl fmt::Display for Cause {
             }
             Self::Protocol(error) => error.fmt(f),
             Self::Lost => f.write_str("the byte stream ended unexpectedly"),
+            Self::Broken { text } => {
+                f.write_str("the byte stream broke: ")?;
+                f.write_str(text)
+            }
             Self::HandshakeTimeout => f.write_str("the peer did not say hello in time"),
             Self::KeepaliveTimeout => f.write_str("the peer does not answer"),
             Self::Idle => f.write_str("closed after the idle time-out"),

@@ -118,20 +118,18 @@ impl Reading {
         let mut buffer = vec![0; BUFFER];
         let mut batch = Batch::default();
         loop {
-            let n = match reader.read(&mut buffer) {
-                Ok(n) => n,
+            let read = match reader.read(&mut buffer) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(_) => 0,
+                read => read,
             };
             let mut state = self.shared.lock();
-            match buffer.get(..n) {
-                Some(bytes) if n > 0 => {
-                    state.receive(self.link.now(), bytes, &self.shared, &mut batch);
-                }
-                _ => {
-                    state.engine.receive_end();
-                    state.process(&self.shared, &mut batch);
-                }
+            match read.map(|n| buffer.get(..n).unwrap_or_default()) {
+                Ok([]) => state.engine.receive_end(),
+                Ok(bytes) => state.receive(self.link.now(), bytes, &self.shared, &mut batch),
+                Err(error) => state.engine.receive_error(&error.to_string()),
+            }
+            if state.engine.is_closed() {
+                state.process(&self.shared, &mut batch);
             }
             let closed = state.engine.is_closed();
             self.shared.kick(state);
@@ -172,8 +170,8 @@ impl Writing {
                 // Jobs are the reader's; here there are only those that it left.
                 settle(&self.shared, &mut batch);
                 let bytes = buffer.get(..n).unwrap_or_default();
-                if writer.write_all(bytes).and_then(|()| writer.flush()).is_err() {
-                    self.shared.lock().engine.receive_end();
+                if let Err(error) = writer.write_all(bytes).and_then(|()| writer.flush()) {
+                    self.shared.lock().engine.receive_error(&error.to_string());
                 }
                 continue;
             }

@@ -87,7 +87,7 @@ enum Written {
     Everything,
     /// The stream takes no more now; the driver will be woken.
     Blocked,
-    Broken,
+    Broken(io::Error),
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io<S> {
@@ -98,11 +98,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io<S> {
         now: impl Fn() -> Instant,
         cx: &mut Context<'_>,
     ) -> Written {
-        let Some(stream) = &mut self.stream else { return Written::Broken };
+        let Some(stream) = &mut self.stream else {
+            return Written::Broken(io::ErrorKind::NotConnected.into());
+        };
         while let Some(rest) = self.unwritten.get(self.at..).filter(|rest| !rest.is_empty()) {
             match Pin::new(&mut *stream).poll_write(cx, rest) {
                 Poll::Ready(Ok(n)) if n > 0 => self.at += n,
-                Poll::Ready(_) => return Written::Broken,
+                Poll::Ready(Ok(_)) => return Written::Broken(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Err(error)) => return Written::Broken(error),
                 Poll::Pending => return Written::Blocked,
             }
         }
@@ -123,7 +126,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io<S> {
                 while !rest.is_empty() {
                     match Pin::new(&mut *stream).poll_write(cx, rest) {
                         Poll::Ready(Ok(n)) if n > 0 => rest = rest.get(n..).unwrap_or_default(),
-                        Poll::Ready(_) => return Written::Broken,
+                        Poll::Ready(Ok(_)) => {
+                            return Written::Broken(io::ErrorKind::WriteZero.into());
+                        }
+                        Poll::Ready(Err(error)) => return Written::Broken(error),
                         Poll::Pending => {
                             *unwritten = rest.to_vec();
                             return Written::Blocked;
@@ -133,9 +139,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io<S> {
             }
         });
         if matches!(written, Written::Everything)
-            && matches!(Pin::new(stream).poll_flush(cx), Poll::Ready(Err(_)))
+            && let Poll::Ready(Err(error)) = Pin::new(stream).poll_flush(cx)
         {
-            return Written::Broken;
+            return Written::Broken(error);
         }
         written
     }
@@ -168,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Runtime for Arc<Link<S>
                     let mut cx = Context::from_waker(&waker);
                     match io.write(shared, || Link::now(self), &mut cx) {
                         Written::Everything | Written::Blocked => return,
-                        Written::Broken => {}
+                        Written::Broken(_) => {}
                     }
                 }
                 Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => {}
@@ -208,18 +214,21 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Driver<S> {
                 Some(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
                 None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             };
-            let ok = match read {
+            let read = match read {
                 Poll::Pending => return false,
-                Poll::Ready(result) => result.is_ok(),
+                Poll::Ready(read) => read,
             };
             let mut state = self.shared.lock();
-            if ok && !buffer.filled().is_empty() {
-                state.receive(self.link.now(), buffer.filled(), &self.shared, work);
-            } else {
-                self.ended = true;
-                state.engine.receive_end();
-                state.process(&self.shared, work);
+            match read {
+                Ok(()) if !buffer.filled().is_empty() => {
+                    state.receive(self.link.now(), buffer.filled(), &self.shared, work);
+                    return true;
+                }
+                Ok(()) => state.engine.receive_end(),
+                Err(error) => state.engine.receive_error(&error.to_string()),
             }
+            self.ended = true;
+            state.process(&self.shared, work);
             true
         })
     }
@@ -248,10 +257,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Driver<S> {
             }
             let closed = state.engine.is_closed();
             match written {
-                Written::Broken if closed => return true,
-                Written::Broken => {
+                Written::Broken(_) if closed => return true,
+                Written::Broken(error) => {
                     self.ended = true;
-                    state.engine.receive_end();
+                    state.engine.receive_error(&error.to_string());
                     continue;
                 }
                 Written::Everything if state.engine.wants_transmit() => continue,

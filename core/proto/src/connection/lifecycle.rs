@@ -252,9 +252,14 @@ impl Connection {
         self.finish_with(cause, Some((code, text)));
     }
 
-    /// The byte stream ended, or broke: nothing more will be received.
+    /// The byte stream ended: nothing more will be received.
     pub fn receive_end(&mut self) {
         self.finish_with(Cause::Lost, None);
+    }
+
+    /// The byte stream failed, and said why: nothing more will be received.
+    pub fn receive_error(&mut self, text: &str) {
+        self.finish_with(Cause::Broken { text: text.into() }, None);
     }
 
     pub(super) fn take_go_away(&mut self, code: Code, text: String) {
