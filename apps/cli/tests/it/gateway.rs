@@ -57,7 +57,7 @@ impl Gateway {
 fn everything_passes_through_it() {
     let dir = tempfile::tempdir().unwrap();
     let (_socat, a, b) = null_modem(dir.path());
-    service::dial(&format!("arq+noise+serial:{a},flip=1e-4"));
+    service::dial(&format!("arq+noise+serial:{a},flip=1e-4"), &a);
     let mut gateway = gateway(dir.path(), &format!("arq+serial:{b}"), &[]);
     gateway.process.wait_for("is open");
     let address = gateway.address.clone();

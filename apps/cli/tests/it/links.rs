@@ -58,7 +58,7 @@ fn over_unix_sockets_and_children() {
 fn over_a_terminal() {
     let dir = tempfile::tempdir().unwrap();
     let (_socat, a, b) = null_modem(dir.path());
-    service::dial(&format!("serial:{a},reliable"));
+    service::dial(&format!("serial:{a},reliable"), &a);
     converse(dir.path(), &format!("serial:{b},reliable"));
 }
 
@@ -66,7 +66,7 @@ fn over_a_terminal() {
 fn over_a_bad_line() {
     let dir = tempfile::tempdir().unwrap();
     let (_socat, a, b) = null_modem(dir.path());
-    service::dial(&format!("arq+noise+serial:{a},flip=1e-4,baud=115200"));
+    service::dial(&format!("arq+noise+serial:{a},flip=1e-4,baud=115200"), &a);
     converse(dir.path(), &format!("arq+serial:{b},baud=115200"));
 }
 
