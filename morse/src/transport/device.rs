@@ -90,21 +90,26 @@ fn work(
     open: impl Fn() -> Result<Devices, AudioError>,
     keyer: &mut Keyer,
 ) -> Result<(), Failure> {
+    let mut away_since = None;
     loop {
         let begun = Instant::now();
         let gone = match carry(station, devices, keyer) {
-            // One that fails at once would do so for ever.
-            Err(Failure::Sound(why)) if begun.elapsed() > WORKED => why,
+            Err(Failure::Sound(why)) => why,
             ended => return ended,
         };
         keyer.set(false)?;
-        let since = Instant::now();
+        if begun.elapsed() > WORKED {
+            away_since = Some(Instant::now());
+        }
+        // One that never worked would fail for ever; one that comes back may take more than a try.
         devices = loop {
+            match away_since {
+                Some(since) if since.elapsed() < AWAY && !station.is_over() => {}
+                _ => return Err(gone.into()),
+            }
             std::thread::sleep(A_WHILE);
-            match open() {
-                Ok(devices) => break devices,
-                Err(_) if since.elapsed() < AWAY && !station.is_over() => {}
-                Err(_) => return Err(gone.into()),
+            if let Ok(devices) = open() {
+                break devices;
             }
         };
     }
