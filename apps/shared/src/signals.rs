@@ -42,29 +42,35 @@ impl Stop {
 
 /// Acts on signals until the program ends: the first interrupt or SIGTERM asks it to stop and calls
 /// `say_stopping`, a second one ends it with code 130; SIGUSR1 prints statistics.
+///
+/// From the call on, not only when the future is polled: whatever the program does first, no signal
+/// finds it unprepared. To be called in a runtime.
 #[cfg(unix)]
-pub async fn run(
+pub fn run(
     stop: watch::Sender<bool>,
     say_stopping: impl Fn(),
     print_stats: impl Fn(),
-) -> std::io::Result<()> {
+) -> impl Future<Output = std::io::Result<()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut usr1 = signal(SignalKind::user_defined1())?;
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = usr1.recv() => {
-                print_stats();
-                continue;
+    let interrupt = signal(SignalKind::interrupt());
+    let terminate = signal(SignalKind::terminate());
+    let usr1 = signal(SignalKind::user_defined1());
+    async move {
+        let (mut interrupt, mut terminate, mut usr1) = (interrupt?, terminate?, usr1?);
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = usr1.recv() => {
+                    print_stats();
+                    continue;
+                }
             }
+            if stop.send_replace(true) {
+                std::process::exit(STOPPED);
+            }
+            say_stopping();
         }
-        if stop.send_replace(true) {
-            std::process::exit(STOPPED);
-        }
-        say_stopping();
     }
 }
 
