@@ -2,6 +2,8 @@
 
 mod backoff;
 mod signals;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use backoff::Backoff;
 pub use signals::{DRAIN, Stop, run as handle_signals};

@@ -1,24 +1,18 @@
 //! Starts the real program and other real programs, and waits for what they say.
 
 use std::{
-    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
+    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
-    time::{Duration, Instant},
 };
 
-/// How long a test waits for something before it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use ipfi_app::testing::{PATIENCE, Running, pause, until};
 
 /// A running `ipfi-bridge`, killed when dropped.
-pub(crate) struct Bridge {
-    child: Child,
-    lines: Receiver<String>,
-    seen: Vec<String>,
-}
+pub(crate) struct Bridge(Running);
 
 impl Bridge {
     /// Starts it and waits until its ends are open.
@@ -29,33 +23,8 @@ impl Bridge {
     }
 
     /// Starts it with standard input and output of the caller's choice.
-    pub(crate) fn spawn(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("the bridge starts");
-        let stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Self { child, lines, seen: Vec::new() }
-    }
-
-    /// Waits for a line with this text.
-    pub(crate) fn wait_for(&mut self, text: &str) -> String {
-        if let Some(at) = self.seen.iter().position(|line| line.contains(text)) {
-            return self.seen.remove(at);
-        }
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(line) => self.seen.push(line),
-                Err(error) => panic!("no line with {text:?} ({error}); there is {:#?}", self.seen),
-            }
-        }
+    pub(crate) fn spawn(command: Command) -> Self {
+        Self(Running::start(command))
     }
 
     /// The port it listens at, for an address with port 0.
@@ -70,35 +39,17 @@ impl Bridge {
         connect(self.port())
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub(crate) fn signal(&self, name: &str) {
-        let pid = self.pid().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-
     pub(crate) fn stdin(&mut self) -> std::process::ChildStdin {
-        self.child.stdin.take().expect("piped")
+        self.child().stdin.take().expect("piped")
     }
 
     pub(crate) fn stdout(&mut self) -> std::process::ChildStdout {
-        self.child.stdout.take().expect("piped")
+        self.child().stdout.take().expect("piped")
     }
 
     /// Waits for its end and hands over the lines that nobody waited for.
     pub(crate) fn finish(mut self) -> (ExitStatus, Vec<String>) {
-        let mut status = None;
-        until(|| {
-            status = self.child.try_wait().unwrap();
-            status.is_some()
-        });
-        let status = status.expect("it has ended");
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
-            self.seen.push(line);
-        }
-        (status, std::mem::take(&mut self.seen))
+        (self.0.finish(), self.0.rest())
     }
 
     /// Processor time so far, in ticks of 10 ms (proc(5)).
@@ -121,10 +72,17 @@ impl Bridge {
     }
 }
 
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Bridge {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.0
+    }
+}
+
+impl DerefMut for Bridge {
+    fn deref_mut(&mut self) -> &mut Running {
+        &mut self.0
     }
 }
 
@@ -245,21 +203,6 @@ pub(crate) fn pass(bytes: &[u8], mut from: impl Write + Send, mut to: impl Read)
         to.read_exact(&mut received).unwrap();
     });
     assert!(received == bytes, "bytes are missing or out of place");
-}
-
-/// Waits until something is so.
-pub(crate) fn until(mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "it never came to be");
-        pause(Duration::from_millis(2));
-    }
-}
-
-/// Lets real time pass where time itself is what is tested.
-pub(crate) fn pause(time: Duration) {
-    let (_keep, never) = channel::<()>();
-    assert_eq!(never.recv_timeout(time), Err(RecvTimeoutError::Timeout));
 }
 
 /// Bytes that tell whether one is missing or out of place.

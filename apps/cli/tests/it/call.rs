@@ -61,18 +61,19 @@ fn ctrl_c_cancels_at_the_far_side() {
     let address = service::tcp();
     for signal in ["INT", "TERM"] {
         let before = service::waiting();
-        let mut call = Running::start(command(dir.path(), &["call", &address, "wait"]));
+        let mut call =
+            Running::start_to_hear_both(command(dir.path(), &["call", &address, "wait"]));
         call.wait_for("\"begun\"");
         assert!(service::waiting() > before);
         call.signal(signal);
         until(|| service::waiting() == before);
-        assert_eq!(call.finish(), 130);
+        assert_eq!(call.finish().code(), Some(130));
     }
     // So does a deadline, and the death of the program.
     let done = run(dir.path(), &["call", &address, "wait", "--deadline", "50ms"], None);
     assert_eq!((done.code, done.out.as_str()), (7, "\"begun\"\n"));
     until(|| service::waiting() == 0);
-    let mut call = Running::start(command(dir.path(), &["call", &address, "wait"]));
+    let mut call = Running::start_to_hear_both(command(dir.path(), &["call", &address, "wait"]));
     call.wait_for("\"begun\"");
     drop(call);
     until(|| service::waiting() == 0);

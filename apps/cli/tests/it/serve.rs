@@ -9,7 +9,7 @@ fn serve(dir: &Path, commands: &[&str]) -> (Running, String) {
     for command in commands {
         server.args(["--exec", command]);
     }
-    let mut server = Running::start(server);
+    let mut server = Running::start_to_hear_both(server);
     let line = server.wait_for("listening at ");
     let port = line.rsplit(':').next().unwrap().to_owned();
     (server, format!("tcp:127.0.0.1:{port}"))
@@ -37,18 +37,19 @@ fn a_cancelled_call_ends_the_process_group() {
         format!("stubborn=trap '' TERM; echo begun; sleep {mark}2 & wait; sleep {mark}3");
     let (server, address) = serve(dir.path(), &[&pipeline, &stubborn]);
     for name in ["pipeline", "stubborn"] {
-        let mut call = Running::start(command(dir.path(), &["call", &address, name]));
+        let mut call = Running::start_to_hear_both(command(dir.path(), &["call", &address, name]));
         call.wait_for("\"begun\"");
         until(|| is_there(&format!("^sleep {mark}")));
         call.signal("INT");
-        assert_eq!(call.finish(), 130);
-        until(|| children(server.child.id()) == 0 && !is_there(&format!("^sleep {mark}")));
+        assert_eq!(call.finish().code(), Some(130));
+        until(|| children(server.pid()) == 0 && !is_there(&format!("^sleep {mark}")));
     }
     // Also when the caller vanishes.
-    let mut call = Running::start(command(dir.path(), &["call", &address, "pipeline"]));
+    let mut call =
+        Running::start_to_hear_both(command(dir.path(), &["call", &address, "pipeline"]));
     call.wait_for("\"begun\"");
     drop(call);
-    until(|| children(server.child.id()) == 0 && !is_there(&format!("^sleep {mark}")));
+    until(|| children(server.pid()) == 0 && !is_there(&format!("^sleep {mark}")));
 }
 
 #[test]
@@ -57,15 +58,15 @@ fn stopping_ends_what_runs() {
     let mark = format!("86401.{}", std::process::id());
     let mut server = command(dir.path(), &["serve", "tcp-listen:127.0.0.1:0", "--drain=100ms"]);
     server.args(["--exec", &format!("long=echo begun; sleep {mark}")]);
-    let mut server = Running::start(server);
+    let mut server = Running::start_to_hear_both(server);
     let line = server.wait_for("listening at ");
     let address = format!("tcp:127.0.0.1:{}", line.rsplit(':').next().unwrap());
-    let mut call = Running::start(command(dir.path(), &["call", &address, "long"]));
+    let mut call = Running::start_to_hear_both(command(dir.path(), &["call", &address, "long"]));
     call.wait_for("\"begun\"");
     server.signal("TERM");
-    assert_eq!(server.finish(), 0);
+    assert_eq!(server.finish().code(), Some(0));
     assert!(!is_there(&format!("^sleep {mark}")));
-    assert_eq!(call.finish(), 4);
+    assert_eq!(call.finish().code(), Some(4));
 }
 
 #[test]
@@ -98,10 +99,10 @@ fn too_many_at_once_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = command(dir.path(), &["serve", "tcp-listen:127.0.0.1:0", "--max-running=1"]);
     server.args(["--exec", "long=echo begun; exec sleep 86402"]);
-    let mut server = Running::start(server);
+    let mut server = Running::start_to_hear_both(server);
     let line = server.wait_for("listening at ");
     let address = format!("tcp:127.0.0.1:{}", line.rsplit(':').next().unwrap());
-    let mut call = Running::start(command(dir.path(), &["call", &address, "long"]));
+    let mut call = Running::start_to_hear_both(command(dir.path(), &["call", &address, "long"]));
     call.wait_for("\"begun\"");
     let refused = run(dir.path(), &["call", &address, "long"], None);
     assert_eq!(refused.code, 5);
