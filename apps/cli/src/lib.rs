@@ -29,6 +29,7 @@ mod serve;
 mod signature;
 
 pub use exit::Exit;
+pub use serve::serve_dialled;
 
 use std::{io::Write, process::ExitCode, time::Duration};
 

@@ -1,8 +1,11 @@
 //! `ipfi serve ADDRESS --exec NAME=COMMAND`: makes procedures of shell commands.
 
 mod command;
+mod dial;
 mod ends;
 mod line;
+
+pub use dial::serve as serve_dialled;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,8 +14,8 @@ use ipfi::{Interface, Receiver, Sender, Server, WireOptions};
 use ipfi_transport::{Address, Registry};
 use tokio::sync::mpsc;
 
-use self::{command::Runner, line::Line};
-use ipfi_app::{Backoff, Stop};
+use self::command::Runner;
+use ipfi_app::Stop;
 
 use crate::{connect::check, exit::Error, log, time};
 
@@ -68,7 +71,7 @@ pub(crate) async fn run(args: &Serve, registry: &Registry, stop: Stop) -> Result
     let result = if address.listen {
         listen(args, registry, &address, interface, options, stop).await
     } else {
-        dial(args, registry, &address, interface, options, stop).await
+        Ok(dial::serve(registry, &address, interface, &options, args.drain, stop).await?)
     };
     let _ = all_gone.recv().await;
     result
@@ -114,70 +117,4 @@ async fn listen(
     }
     serving.await;
     Ok(())
-}
-
-/// For the one that is at the other end.
-async fn dial(
-    args: &Serve,
-    registry: &Registry,
-    address: &Address,
-    interface: Arc<Interface>,
-    options: WireOptions,
-    mut stop: Stop,
-) -> Result<(), Error> {
-    let mut bare = address.clone();
-    bare.layers.clear();
-    bare.options.clear();
-    let device = registry.check(&bare).await.is_ok_and(|below| below.endless);
-    let exclusive = registry.check(address).await?.exclusive;
-    let mut backoff = Backoff::new();
-    let mut first = true;
-    loop {
-        let opened = tokio::select! {
-            opened = registry.open(address) => opened,
-            () = stop.requested() => return Ok(()),
-        };
-        let stream = match opened {
-            Ok(stream) => stream,
-            Err(error) if first || error.is_usage() => return Err(error.into()),
-            Err(error) => {
-                log::detail(|| error.to_string());
-                tokio::select! {
-                    () = tokio::time::sleep(backoff.next()) => continue,
-                    () = stop.requested() => return Ok(()),
-                }
-            }
-        };
-        if first {
-            log::say(&format!("serving at {address}"));
-        }
-        first = false;
-        backoff = Backoff::new();
-        // On a line without sessions, one peer after another speaks on the same stream.
-        let line = Line::new(stream);
-        loop {
-            let arrived = tokio::select! {
-                arrived = line.peer_arrives() => arrived,
-                () = stop.requested() => return Ok(()),
-            };
-            if !arrived {
-                break;
-            }
-            let wire = options.clone().spawn(line.share(), interface.clone());
-            let cause = tokio::select! {
-                cause = wire.closed() => cause,
-                () = stop.requested() => wire.close(Some(args.drain)).await,
-            };
-            log::detail(|| format!("the peer at {address} has gone: {cause}"));
-            if stop.is_requested() {
-                return Ok(());
-            }
-            if !device || !address.layers.is_empty() {
-                break;
-            }
-        }
-        if exclusive && !device {
-            return Ok(()); // standard input has no second peer
-        }
-    }
 }

@@ -27,7 +27,7 @@ struct Gateway {
 fn gateway(dir: &Path, target: &str, more: &[&str]) -> Gateway {
     let mut process = command(dir, &["gateway", "-v", "tcp-listen:127.0.0.1:0", target]);
     process.args(["--stats=json"]).args(more);
-    let mut process = Running::start(process);
+    let mut process = Running::start_to_hear_both(process);
     let line = process.wait_for("listening at ");
     let port: u16 = line.rsplit(':').next().unwrap().parse().unwrap();
     Gateway { process, address: format!("tcp:127.0.0.1:{port}"), port }
@@ -42,7 +42,7 @@ impl Gateway {
     }
 
     fn descriptors(&self) -> usize {
-        let path = format!("/proc/{}/fd", self.process.child.id());
+        let path = format!("/proc/{}/fd", self.process.pid());
         std::fs::read_dir(path).unwrap().count()
     }
 
@@ -57,7 +57,7 @@ impl Gateway {
 fn everything_passes_through_it() {
     let dir = tempfile::tempdir().unwrap();
     let (_socat, a, b) = null_modem(dir.path());
-    service::dial(&format!("arq+noise+serial:{a},flip=1e-4"), &a);
+    service::dial(&format!("arq+noise+serial:{a},flip=1e-4"));
     let mut gateway = gateway(dir.path(), &format!("arq+serial:{b}"), &[]);
     gateway.process.wait_for("is open");
     let address = gateway.address.clone();
@@ -77,18 +77,19 @@ fn everything_passes_through_it() {
     assert_eq!(failed.err, "ipfi: `divide`: code 300: division by zero\n");
     let late = run(dir.path(), &["call", &address, "wait", "--deadline=200ms"], None);
     assert_eq!(late.code, 7);
-    let mut waiting = Running::start(command(dir.path(), &["call", &address, "wait"]));
+    let mut waiting = Running::start_to_hear_both(command(dir.path(), &["call", &address, "wait"]));
     waiting.wait_for("\"begun\"");
     waiting.signal("INT");
-    assert_eq!(waiting.finish(), 130);
+    assert_eq!(waiting.finish().code(), Some(130));
     until(|| gateway.stats()["now"]["names"] == 0);
     // A call that runs is finished before it stops.
-    let mut slow = Running::start(command(dir.path(), &["call", &address, "count", "2000"]));
+    let mut slow =
+        Running::start_to_hear_both(command(dir.path(), &["call", &address, "count", "2000"]));
     slow.wait_for("100");
     gateway.process.signal("TERM");
     slow.wait_for("1999");
-    assert_eq!(slow.finish(), 0);
-    assert_eq!(gateway.process.finish(), 0);
+    assert_eq!(slow.finish().code(), Some(0));
+    assert_eq!(gateway.process.finish().code(), Some(0));
 }
 
 #[test]
@@ -177,8 +178,10 @@ fn a_device_that_is_unplugged_comes_back() {
     let target = format!("unix:{socket}");
     let gateway = &mut gateway(dir.path(), &target, &[]);
     // Callers wait until it is there.
-    let mut early =
-        Running::start(command(dir.path(), &["call", &gateway.address, "add", "2", "3"]));
+    let mut early = Running::start_to_hear_both(command(
+        dir.path(),
+        &["call", &gateway.address, "add", "2", "3"],
+    ));
     let serve = || {
         let _ = std::fs::remove_file(&socket);
         let socket = format!("unix-listen:{socket}");
@@ -194,18 +197,21 @@ fn a_device_that_is_unplugged_comes_back() {
     };
     let (stopper, serving) = serve();
     early.wait_for("5");
-    let mut held = Running::start(command(dir.path(), &["call", &gateway.address, "wait"]));
+    let mut held =
+        Running::start_to_hear_both(command(dir.path(), &["call", &gateway.address, "wait"]));
     held.wait_for("\"begun\"");
     stopper.stop();
     runtime().block_on(serving).unwrap();
     gateway.process.wait_for("lost `unix:");
     held.wait_for("ipfi: `wait`");
-    assert_eq!(held.finish(), 6);
-    let mut late =
-        Running::start(command(dir.path(), &["call", &gateway.address, "add", "3", "4"]));
+    assert_eq!(held.finish().code(), Some(6));
+    let mut late = Running::start_to_hear_both(command(
+        dir.path(),
+        &["call", &gateway.address, "add", "3", "4"],
+    ));
     let (_stopper, _serving) = serve();
     late.wait_for("7");
-    assert_eq!(late.finish(), 0);
+    assert_eq!(late.finish().code(), Some(0));
     assert_eq!(gateway.stats()["total"]["dials"], 2);
 }
 

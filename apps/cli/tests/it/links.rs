@@ -58,7 +58,7 @@ fn over_unix_sockets_and_children() {
 fn over_a_terminal() {
     let dir = tempfile::tempdir().unwrap();
     let (_socat, a, b) = null_modem(dir.path());
-    service::dial(&format!("serial:{a},reliable"), &a);
+    service::dial(&format!("serial:{a},reliable"));
     converse(dir.path(), &format!("serial:{b},reliable"));
 }
 
@@ -66,7 +66,7 @@ fn over_a_terminal() {
 fn over_a_bad_line() {
     let dir = tempfile::tempdir().unwrap();
     let (_socat, a, b) = null_modem(dir.path());
-    service::dial(&format!("arq+noise+serial:{a},flip=1e-4,baud=115200"), &a);
+    service::dial(&format!("arq+noise+serial:{a},flip=1e-4,baud=115200"));
     converse(dir.path(), &format!("arq+serial:{b},baud=115200"));
 }
 
@@ -102,7 +102,7 @@ const COMMANDS: [&str; 8] = [
 fn serve(dir: &Path, address: &str) -> Running {
     let mut server = command(dir, &["serve", "-v", address]);
     server.args(COMMANDS);
-    Running::start(server)
+    Running::start_to_hear_both(server)
 }
 
 #[test]
@@ -165,4 +165,15 @@ fn file_of(dir: &Path, address: &str) -> std::path::PathBuf {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     dir.join("ipfi").join(format!("{hash:016x}.at"))
+}
+
+#[test]
+fn a_server_waits_for_somebody_to_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_socat, a, b) = null_modem(dir.path());
+    let mut server = serve(dir.path(), &format!("arq+serial:{a},baud=115200,connect=50ms"));
+    server.wait_for("waiting for somebody at ");
+    let address = format!("arq+serial:{b},baud=115200");
+    let said = run(dir.path(), &["call", &address, "say", "hello"], None);
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "\"hello\"\n", ""));
 }

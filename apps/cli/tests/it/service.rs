@@ -2,19 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    io::ErrorKind,
-    os::fd::OwnedFd,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use ipfi::{
     Bytes, Callback, Code, Fault, Interface, Receiver, Sender, Server, WireOptions, channel,
 };
-use ipfi_transport::OpenError;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, inotify, open};
+use ipfi_app::Stop;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
@@ -142,51 +140,17 @@ pub(crate) fn listen(interface: Interface, options: WireOptions, address: &str) 
     })
 }
 
-/// Serves at an address that dials a serial line, one peer after another.
-pub(crate) fn dial(address: &str, port: &str) {
-    let address: ipfi_transport::Address = address.parse().unwrap();
-    let port = port.to_owned();
+/// Serves at an address that dials, one peer after another.
+pub(crate) fn dial(address: &str) {
+    let address = address.parse().unwrap();
     runtime().spawn(async move {
         let registry = ipfi_transports::default_registry();
-        loop {
-            let releases = Releases::of(&port);
-            match registry.open(&address).await {
-                Ok(stream) => {
-                    let wire = WireOptions::new().codec_of_peer().spawn(stream, interface());
-                    wire.closed().await;
-                }
-                // The last wire is still saying goodbye.
-                Err(OpenError::Io { source, .. }) if source.kind() == ErrorKind::ResourceBusy => {
-                    releases.next().await;
-                }
-                Err(error) => assert!(!error.is_usage(), "{error}"),
-            }
-        }
+        let options = WireOptions::new().codec_of_peer();
+        let (_never, stop) = Stop::channel();
+        let interface = Arc::new(interface());
+        let drain = Duration::ZERO;
+        ipfi_cli::serve_dialled(&registry, &address, interface, &options, drain, stop).await
     });
-}
-
-/// What is needed to wait until nobody has a port any more.
-struct Releases {
-    port: String,
-    closings: OwnedFd,
-}
-
-impl Releases {
-    fn of(port: &str) -> Self {
-        let closings = inotify::init(inotify::CreateFlags::CLOEXEC).unwrap();
-        inotify::add_watch(&closings, port, inotify::WatchFlags::CLOSE).unwrap();
-        Self { port: port.to_owned(), closings }
-    }
-
-    async fn next(self) {
-        let wait = move || match open(&*self.port, OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
-        {
-            // Root comes as far as the lock.
-            Ok(port) => flock(&port, FlockOperation::LockExclusive).unwrap(),
-            Err(_) => drop(rustix::io::read(&self.closings, &mut [0; 4096]).unwrap()),
-        };
-        tokio::task::spawn_blocking(wait).await.unwrap();
-    }
 }
 
 /// Serves at a free port of this machine.
