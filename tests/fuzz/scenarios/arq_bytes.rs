@@ -48,10 +48,11 @@ pub fn run(data: &[u8]) {
     let Some((&kind, mut rest)) = data.split_first() else { return };
     let (guard, burst) = (Duration::from_millis(100), Duration::from_secs(5));
     let shared = HalfDuplex { guard, burst, preamble: 4 };
-    let (config, profile) = match kind % 3 {
+    let (config, profile) = match kind % 4 {
         0 => (Config::serial(Some(11_520)), 0),
         1 => (Config::half_duplex(100, 240, shared), 1),
-        _ => (Config::datagrams(1100), 2),
+        2 => (Config::datagrams(1100), 2),
+        _ => (Config::full_duplex(440, 400, 24), 3),
     };
     let mut now = Instant::from_micros(0);
     let mut link = Link::new(config, US, now);

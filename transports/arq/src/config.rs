@@ -12,6 +12,9 @@ pub enum Profile {
     /// A medium on which one side may send at a time: 8-bit frame numbers, one frame for each
     /// packet of a modem, turns passed by a bit.
     HalfDuplex,
+    /// A modem whose two sides send and hear at the same time, each in a band of its own: as
+    /// `HalfDuplex`, but nobody waits for a turn.
+    FullDuplex,
     /// Datagrams that may be lost, doubled and overtake one another: 32-bit numbers, one frame
     /// for each datagram, congestion control.
     Datagram,
@@ -23,20 +26,21 @@ impl Profile {
             Self::Serial => 0,
             Self::HalfDuplex => 1,
             Self::Datagram => 2,
+            Self::FullDuplex => 3,
         }
     }
 
     pub(crate) const fn number_width(self) -> usize {
         match self {
             Self::Serial => 2,
-            Self::HalfDuplex => 1,
+            Self::HalfDuplex | Self::FullDuplex => 1,
             Self::Datagram => 4,
         }
     }
 
     pub(crate) const fn offset_width(self) -> usize {
         match self {
-            Self::Serial | Self::HalfDuplex => 2,
+            Self::Serial | Self::HalfDuplex | Self::FullDuplex => 2,
             Self::Datagram => 4,
         }
     }
@@ -44,7 +48,7 @@ impl Profile {
     /// Bytes that one unit of credit stands for.
     pub(crate) const fn credit_unit(self) -> u64 {
         match self {
-            Self::Serial | Self::HalfDuplex => 128,
+            Self::Serial | Self::HalfDuplex | Self::FullDuplex => 128,
             Self::Datagram => 16 * 1024,
         }
     }
@@ -53,7 +57,7 @@ impl Profile {
     pub(crate) const fn max_in_flight(self) -> usize {
         match self {
             Self::Serial => 2048,
-            Self::HalfDuplex => 64,
+            Self::HalfDuplex | Self::FullDuplex => 64,
             Self::Datagram => 16 * 1024,
         }
     }
@@ -61,6 +65,11 @@ impl Profile {
     /// Whether frames are cut out of a stream of bytes rather than handed over one by one.
     pub(crate) const fn is_framed(self) -> bool {
         matches!(self, Self::Serial)
+    }
+
+    /// Whether each frame is a packet of a modem, which corrects what it can and loses the rest.
+    pub(crate) const fn is_modem(self) -> bool {
+        matches!(self, Self::HalfDuplex | Self::FullDuplex)
     }
 }
 
@@ -152,7 +161,8 @@ pub struct Config {
     /// Forward error correction, with [`Profile::Serial`]. It cannot be had together with
     /// `escape`, since coded frames have all 256 values.
     pub fec: Fec,
-    /// How the medium is shared, with [`Profile::HalfDuplex`].
+    /// How the medium is shared, with [`Profile::HalfDuplex`]; of it only what a packet costs
+    /// besides its own bytes counts with [`Profile::FullDuplex`].
     pub half_duplex: HalfDuplex,
 }
 
@@ -206,7 +216,48 @@ impl Config {
     }
 }
 
-/// What a half-duplex frame with data and an acknowledgement of one burst has besides its payload.
+impl Config {
+    /// For a modem of `bytes_per_second` that hears while it sends, with packets of up to `packet`
+    /// bytes, each of which costs as much as `overhead` bytes besides. The rate is that of a long
+    /// packet. The driver is to take a frame only when it is about to be sent: so each tells of what has
+    /// arrived until then.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ipfi_arq::{Config, Instant, Link, State};
+    ///
+    /// let config = Config::full_duplex(440, 420, 24);
+    /// let mut now = Instant::from_micros(0);
+    /// let mut links = [1, 2].map(|id| Link::new(config.clone(), id, now));
+    /// let mut packet = [0; 1500];
+    /// while links.iter().any(|link| link.state() != State::Open) {
+    ///     for side in 0..2 {
+    ///         let count = links[side].poll_transmit(now, &mut packet);
+    ///         links[1 - side].receive(now, &packet[..count]);
+    ///     }
+    ///     now = now + Duration::from_millis(100);
+    /// }
+    /// ```
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "a few seconds")]
+    pub const fn full_duplex(bytes_per_second: u32, packet: u16, overhead: u16) -> Self {
+        let mut config = Self::serial(Some(bytes_per_second));
+        config.profile = Profile::FullDuplex;
+        config.max_payload = packet.saturating_sub(MOST_OVERHEAD);
+        config.keepalive = None;
+        config.half_duplex.preamble = overhead;
+        let rate = if bytes_per_second == 0 { 1 } else { bytes_per_second };
+        let longest = (packet as u64 + overhead as u64) * 1_000_000 / rate as u64;
+        // Until somebody can have answered four questions, each behind a packet of either side.
+        config.dead_after = Duration::from_micros(20_000_000 + 12 * longest);
+        // The packet on its way, those of which the news is on its way, and the next. What is urgent does
+        // not wait behind more, and the program learns how slow the medium is.
+        config.send_buffer = 6 * packet as u32;
+        config
+    }
+}
+
+/// What a modem's frame with data and an acknowledgement of one burst has besides its payload.
 const MOST_OVERHEAD: u16 = 8 + 5 + 8;
 
 impl Config {

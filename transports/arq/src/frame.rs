@@ -277,7 +277,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn profiles() -> impl Strategy<Value = Profile> {
-        prop_oneof![Just(Profile::Serial), Just(Profile::HalfDuplex), Just(Profile::Datagram)]
+        prop_oneof![
+            Just(Profile::Serial),
+            Just(Profile::HalfDuplex),
+            Just(Profile::FullDuplex),
+            Just(Profile::Datagram)
+        ]
     }
 
     proptest! {

@@ -38,7 +38,7 @@ const RESETS: u8 = 3;
 const LINGER: Duration = Duration::from_secs(2);
 /// The payload of a coded frame, about.
 const LONG_FRAME: usize = 440;
-/// The largest payload of a half-duplex frame.
+/// The largest payload of a modem's frame.
 const MAX_PACKET_PAYLOAD: u16 = 1024;
 /// A frame with an acknowledgement, without payload and bitmap.
 const LARGEST_HEADER: usize = 16;
@@ -186,7 +186,7 @@ impl Link {
         let frame = usize::from(config.max_payload) + data_overhead(config.profile);
         let congestion = is_network.then(|| Congestion::new(frame));
         let mut outgoing = Outgoing::new(capacity, congestion, fec);
-        if shared {
+        if config.profile.is_modem() {
             outgoing.loss = LossEstimate::packets(usize::from(config.max_payload));
         }
         Self {
@@ -399,7 +399,7 @@ impl Link {
     /// The largest payload that this side takes.
     fn takes(&self) -> u16 {
         // The other side's modem may change its mode.
-        if self.turn.is_some() { MAX_PACKET_PAYLOAD } else { self.config.max_payload }
+        if self.config.profile.is_modem() { MAX_PACKET_PAYLOAD } else { self.config.max_payload }
     }
 
     fn is_open(&self) -> bool {
@@ -440,18 +440,24 @@ impl Link {
         if fits && self.takes_coded() { self.outgoing.fec.mode() } else { Mode::Off }
     }
 
+    /// Bytes that a frame costs besides its own.
+    fn preamble(&self) -> usize {
+        let fixed = usize::from(self.config.half_duplex.preamble);
+        self.turn.as_ref().map_or(fixed, Turn::preamble)
+    }
+
     /// The payload of a full plain frame at present.
     fn payload_size(&self) -> usize {
         let theirs = self.peer.as_ref().map_or(usize::MAX, |peer| peer.max_payload);
         let max = usize::from(self.config.max_payload).min(theirs).max(1);
         let header = data_overhead(self.config.profile);
-        match &self.turn {
-            Some(turn) => {
-                let overhead = header + turn.preamble();
+        match self.config.profile {
+            Profile::HalfDuplex | Profile::FullDuplex => {
+                let overhead = header + self.preamble();
                 self.outgoing.loss.best_payload(overhead, MIN_PAYLOAD / 2, max)
             }
-            None if self.config.profile == Profile::Datagram => max,
-            None => {
+            Profile::Datagram => max,
+            Profile::Serial => {
                 let max = self.line.limit_payload(max).max(MIN_PAYLOAD.min(max));
                 self.outgoing.loss.best_payload(header + 2, MIN_PAYLOAD, max)
             }

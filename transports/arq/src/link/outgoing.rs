@@ -168,7 +168,7 @@ impl Link {
         } else {
             self.out.extend_from_slice(&self.frame);
         }
-        let preamble = self.turn.as_ref().map_or(0, Turn::preamble);
+        let preamble = self.preamble();
         let paced = self.rtt.smoothed().zip(self.outgoing.congestion.as_ref());
         if let Some((round_trip, congestion)) = paced {
             self.line.set_rate(congestion.pace(round_trip));
@@ -193,7 +193,7 @@ impl Link {
 
     /// The time that a frame of either side takes at most.
     pub(super) fn longest_frame(&self) -> Duration {
-        let preamble = self.turn.as_ref().map_or(0, Turn::preamble);
+        let preamble = self.preamble();
         self.line.time_of(usize::from(self.config.max_payload) + LARGEST_HEADER + preamble)
     }
 

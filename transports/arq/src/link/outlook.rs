@@ -9,7 +9,7 @@ use crate::time::Instant;
 /// The answer that is waited for, bytes.
 const ANSWER: usize = 64;
 
-/// What a half-duplex link expects, if nothing is lost from now on: where seconds pass in silence,
+/// What a link over a modem expects, if nothing is lost from now on: where seconds pass in silence,
 /// people want to know how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -23,8 +23,8 @@ pub struct Outlook {
 }
 
 impl Link {
-    /// How long what was written will take; `None` if all of it has arrived, or if the medium takes
-    /// no turns.
+    /// How long what was written will take; `None` if all of it has arrived, or if the medium is
+    /// no modem.
     ///
     /// ```
     /// # use core::time::Duration;
@@ -41,17 +41,25 @@ impl Link {
     /// ```
     #[must_use]
     pub fn outlook(&self, now: Instant) -> Option<Outlook> {
-        let turn = self.turn.as_ref()?;
+        if !self.config.profile.is_modem() {
+            return None;
+        }
         let to_send = self.outgoing.written().saturating_sub(self.outgoing.acked());
         if to_send == 0 || !(self.is_open() || self.peer.is_none()) {
             return None;
         }
-        let overhead = data_overhead(self.config.profile) + turn.preamble();
+        let overhead = data_overhead(self.config.profile) + self.preamble();
         let waiting = self.outgoing.waiting();
         let frames = waiting.div_ceil(self.payload_size().max(1));
         let talk = self.line.time_of(waiting + frames * overhead);
-        let guard = turn.guard();
         let being_sent = self.line.left(now);
+        let answer = self.line.time_of(ANSWER + overhead);
+        let Some(turn) = &self.turn else {
+            let sent_in = being_sent + talk;
+            let answered_in = (sent_in + answer).saturating_sub(self.line.idle_for(now));
+            return Some(Outlook { to_send, sent_in, answered_in });
+        };
+        let guard = turn.guard();
         // Between two bursts the other side says what has arrived.
         let turn_over = guard * 2 + self.line.time_of(LARGEST_HEADER + turn.preamble());
         let mut bursts = turn.bursts(talk);
@@ -63,8 +71,7 @@ impl Link {
             _ => Duration::ZERO,
         };
         let sent_in = being_sent + opens + talk + turn_over * bursts;
-        let answer = guard + self.line.time_of(ANSWER + overhead);
-        let answered_in = (sent_in + answer).saturating_sub(self.line.idle_for(now));
+        let answered_in = (sent_in + guard + answer).saturating_sub(self.line.idle_for(now));
         Some(Outlook { to_send, sent_in, answered_in })
     }
 }
