@@ -6,10 +6,9 @@
 //! (max-log) finds the best path, and for each dot length by how much that is better than the
 //! best of those which differ there.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use crate::alphabet::Code;
+use crate::alphabet::{Code, Mark};
 use crate::packing::{BLOCK_BYTES, Packing, Token};
 
 /// What a block of letters was read as.
@@ -24,23 +23,77 @@ pub(crate) struct Reading {
     pub(crate) sureties: [f32; BLOCK_BYTES],
 }
 
-#[derive(Debug)]
-struct State {
-    down: bool,
-    /// Where a path can come from.
-    before: Vec<usize>,
-}
-
-/// The states of all letters. State 0 is the end of a letter's gap, and the beginning.
+/// The states of all letters, as a tree of marks: a node for each beginning of a letter.
+///
+/// States of the same kind lie beside each other, those of nodes that end with a dash first: so most
+/// steps are made for many of them at once.
 #[derive(Debug)]
 pub(crate) struct Trellis {
-    states: Vec<State>,
-    /// The other direction of `before`.
-    after: Vec<Vec<usize>>,
+    /// The node before each.
+    parents: [usize; NODES],
+    /// The nodes after each, with a dot and with a dash more.
+    children: [[usize; 2]; NODES],
+    /// 0 where a letter ends, else [`NEVER`].
+    letters: [f32; NODES],
+}
+
+/// A value for each state.
+#[derive(Clone, Copy, Debug)]
+struct Values {
+    /// The first dot length of each node's last mark; the others of a dash.
+    first: [f32; NODES],
+    second: [f32; DASHES],
+    third: [f32; DASHES],
+    /// The dot length after it; that of the root is the end of a letter's gap, and the beginning.
+    gap: [f32; NODES],
+    /// The dot length before the end of a letter's gap.
+    pause: f32,
 }
 
 const UNITS: usize = 130;
 const NEVER: f32 = -1e30;
+/// Places for nodes: those that end with a dash, those that end with a dot, one for none, and the root.
+const NODES: usize = 48;
+const DASHES: usize = 24;
+const NONE: usize = NODES - 2;
+const ROOT: usize = NODES - 1;
+
+impl Values {
+    const NEVER: Self = Self {
+        first: [NEVER; NODES],
+        second: [NEVER; DASHES],
+        third: [NEVER; DASHES],
+        gap: [NEVER; NODES],
+        pause: NEVER,
+    };
+
+    /// Between letters.
+    const BETWEEN: Self = {
+        let mut values = Self::NEVER;
+        values.gap[ROOT] = 0.0;
+        values
+    };
+}
+
+fn higher(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
+
+/// The highest, several at once.
+fn highest(values: impl Iterator<Item = [f32; 8]>) -> f32 {
+    let mut best = [NEVER; 8];
+    for values in values {
+        for lane in 0..8 {
+            best[lane] = higher(best[lane], values[lane]);
+        }
+    }
+    best.into_iter().fold(NEVER, higher)
+}
+
+fn sums<'a>(a: &'a [f32], b: &'a [f32]) -> impl Iterator<Item = [f32; 8]> + 'a {
+    let pairs = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    pairs.map(|(a, b)| std::array::from_fn(|lane| a[lane] + b[lane]))
+}
 
 impl Trellis {
     pub(crate) fn shared() -> &'static Self {
@@ -49,73 +102,79 @@ impl Trellis {
     }
 
     fn new(tokens: &[Token]) -> Self {
-        // The last two of the three dot lengths of a letter's gap are shared by all letters.
-        let state = |down, before| State { down, before };
-        let mut states = vec![state(false, vec![1]), state(false, Vec::new())];
-        // Where the gap after these marks begins
-        let mut gaps = BTreeMap::from([(Code::EMPTY, 0)]);
+        let mut trellis =
+            Self { parents: [NONE; NODES], children: [[NONE; 2]; NODES], letters: [NEVER; NODES] };
+        let mut places = [DASHES..NONE, 0..DASHES];
         for code in tokens.iter().filter_map(|token| Code::of(token.letter)) {
-            let (mut marks, mut at) = (Code::EMPTY, 0);
+            let mut node = ROOT;
             for mark in code.marks() {
-                marks = marks.push(mark).unwrap_or(marks);
-                at = *gaps.entry(marks).or_insert_with(|| {
-                    let mut last = at;
-                    for unit in 0..=mark.units() {
-                        states.push(state(unit < mark.units(), vec![last]));
-                        last = states.len() - 1;
-                    }
-                    last
-                });
+                let kind = usize::from(mark == Mark::Dash);
+                if trellis.children[node][kind] == NONE {
+                    let place = places[kind].next().expect("there are fewer letters than places");
+                    trellis.children[node][kind] = place;
+                    trellis.parents[place] = node;
+                }
+                node = trellis.children[node][kind];
             }
-            states[1].before.push(at);
+            trellis.letters[node] = 0.0;
         }
-        let mut after = vec![Vec::new(); states.len()];
-        for (number, state) in states.iter().enumerate() {
-            for &before in &state.before {
-                after[before].push(number);
-            }
+        trellis
+    }
+
+    /// The best paths that are a dot length longer.
+    fn forward(&self, past: &Values, evidence: f32, now: &mut Values) {
+        for (first, &parent) in now.first.iter_mut().zip(&self.parents) {
+            *first = past.gap[parent] + evidence;
         }
-        Self { states, after }
+        for node in 0..DASHES {
+            now.second[node] = past.first[node] + evidence;
+            now.third[node] = past.second[node] + evidence;
+            now.gap[node] = past.third[node];
+        }
+        now.gap[DASHES..].copy_from_slice(&past.first[DASHES..]);
+        (now.gap[NONE], now.gap[ROOT]) = (NEVER, past.pause);
+        now.pause = highest(sums(&past.gap, &self.letters));
+    }
+
+    /// The best that can follow, from a dot length earlier on.
+    fn backward(&self, later: &Values, evidence: f32, now: &mut Values) {
+        let first = later.first.map(|value| value + evidence);
+        for node in 0..NODES {
+            let [dot, dash] = self.children[node];
+            let mark = higher(first[dot], first[dash]);
+            now.gap[node] = higher(mark, later.pause + self.letters[node]);
+        }
+        now.first = later.gap;
+        for node in 0..DASHES {
+            now.first[node] = later.second[node] + evidence;
+            now.second[node] = later.third[node] + evidence;
+            now.third[node] = later.gap[node];
+        }
+        (now.first[NONE], now.first[ROOT]) = (NEVER, NEVER);
+        now.pause = later.gap[ROOT];
     }
 
     /// Reads a block: `evidence` for the key being down in each dot length.
     pub(crate) fn read(&self, evidence: &[f32]) -> Reading {
-        let count = self.states.len();
         let evidence = &evidence[..UNITS];
-        let gain = |state: &State, unit: usize| if state.down { evidence[unit] } else { 0.0 };
-        let mut forward = vec![NEVER; (UNITS + 1) * count];
-        forward[0] = 0.0;
-        for unit in 0..UNITS {
-            let (past, now) = forward.split_at_mut((unit + 1) * count);
-            let past = &past[unit * count..];
-            for (place, state) in now.iter_mut().zip(&self.states) {
-                let best = state.before.iter().map(|&b| past[b]).fold(NEVER, f32::max);
-                *place = best + gain(state, unit);
-            }
+        let mut before = vec![Values::BETWEEN; UNITS + 1];
+        for (unit, &evidence) in evidence.iter().enumerate() {
+            let (past, now) = before.split_at_mut(unit + 1);
+            self.forward(&past[unit], evidence, &mut now[0]);
         }
-        let mut backward = vec![NEVER; count];
-        backward[0] = 0.0;
+        let (mut after, mut earlier) = (Values::BETWEEN, Values::NEVER);
         let mut keying = vec![false; UNITS];
         let mut surety = vec![0.0f32; UNITS];
         for unit in (0..UNITS).rev() {
-            // `backward`: the best that can follow after this dot length.
-            let now = &forward[(unit + 1) * count..][..count];
-            let (mut up, mut down) = (NEVER, NEVER);
-            for (number, state) in self.states.iter().enumerate() {
-                let whole = now[number] + backward[number];
-                let side = if state.down { &mut down } else { &mut up };
-                *side = side.max(whole);
-            }
+            let before = &before[unit + 1];
+            let up = higher(highest(sums(&before.gap, &after.gap)), before.pause + after.pause);
+            let dashes =
+                sums(&before.second, &after.second).chain(sums(&before.third, &after.third));
+            let down = highest(sums(&before.first, &after.first).chain(dashes));
             keying[unit] = down > up;
             surety[unit] = (down - up).abs();
-            let mut earlier = vec![NEVER; count];
-            for (number, place) in earlier.iter_mut().enumerate() {
-                for &next in &self.after[number] {
-                    let value = backward[next] + gain(&self.states[next], unit);
-                    *place = place.max(value);
-                }
-            }
-            backward = earlier;
+            self.backward(&after, evidence[unit], &mut earlier);
+            std::mem::swap(&mut after, &mut earlier);
         }
         reading(keying, &surety)
     }
@@ -156,16 +215,26 @@ fn reading(keying: Vec<bool>, surety: &[f32]) -> Reading {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn keyed(block: [u8; 8]) -> Vec<bool> {
         Packing::letters().pack(&block).iter().flat_map(|t| t.keying.iter().copied()).collect()
     }
 
     #[test]
-    fn there_is_a_state_for_each_place_in_a_letter() {
+    fn there_is_a_node_for_each_beginning_of_a_letter() {
         let trellis = Trellis::shared();
-        assert_eq!(trellis.states[1].before.len(), 36);
-        assert!(trellis.states.len() < 140, "{}", trellis.states.len());
+        let codes = Packing::letters().tokens().iter().filter_map(|token| Code::of(token.letter));
+        let beginnings: BTreeSet<String> = codes
+            .map(|code| code.to_string())
+            .flat_map(|code| (1..=code.len()).map(move |end| code[..end].to_owned()))
+            .collect();
+        let places = |kind: std::ops::Range<usize>| {
+            trellis.parents[kind].iter().filter(|&&parent| parent != NONE).count()
+        };
+        let dashes = beginnings.iter().filter(|marks| marks.ends_with('-')).count();
+        assert_eq!((places(0..DASHES), places(0..NONE)), (dashes, beginnings.len()));
+        assert_eq!(trellis.letters.iter().filter(|&&letter| letter == 0.0).count(), 36);
     }
 
     proptest! {
