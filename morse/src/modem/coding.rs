@@ -162,11 +162,15 @@ fn correct(heard: &[Heard], parity: usize) -> Option<Decoded> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::modem::{Mode, Plain};
+    use crate::modem::{Config, Mode};
     use proptest::prelude::*;
 
+    fn shape(mode: Mode) -> Shape {
+        Config::new(48_000).shape(mode)
+    }
+
     fn layouts() -> impl Iterator<Item = (Shape, usize)> {
-        let shapes = Mode::ALL.map(|mode| mode.shape(&Plain::default()));
+        let shapes = Mode::ALL.map(shape);
         shapes.into_iter().flat_map(|shape| (0..=crate::modem::MAX_PACKET).map(move |n| (shape, n)))
     }
 
@@ -192,7 +196,7 @@ mod tests {
             packet in prop::collection::vec(any::<u8>(), 0..500),
             errors in prop::collection::vec((any::<u16>(), 1u8.., any::<bool>()), 0..12),
         ) {
-            let layout = Layout::new(&mode.shape(&Plain::default()), packet.len());
+            let layout = Layout::new(&shape(mode), packet.len());
             let coded = encode(&layout, &packet);
             let mut heard: Vec<Heard> =
                 coded.iter().map(|&byte| Heard { byte, surety: 9.0 }).collect();
@@ -213,7 +217,7 @@ mod tests {
 
         #[test]
         fn doubt_doubles_what_can_be_corrected(seed: u64, packet in prop::collection::vec(any::<u8>(), 200)) {
-            let layout = Layout::new(&Mode::Room.shape(&Plain::default()), packet.len());
+            let layout = Layout::new(&shape(Mode::Room), packet.len());
             let mut heard: Vec<Heard> =
                 encode(&layout, &packet).iter().map(|&byte| Heard { byte, surety: 9.0 }).collect();
             let mut random = fastrand::Rng::with_seed(seed);
@@ -230,7 +234,7 @@ mod tests {
             packet in 0usize..300,
             seed: u64,
         ) {
-            let layout = Layout::new(&mode.shape(&Plain::default()), packet);
+            let layout = Layout::new(&shape(mode), packet);
             let mut random = fastrand::Rng::with_seed(seed);
             let heard: Vec<Heard> = (0..layout.coded)
                 .map(|_| Heard { byte: random.u8(..), surety: random.f32() })

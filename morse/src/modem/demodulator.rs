@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::band::BandPass;
 use super::mode::{Mode, RATE, Shape};
 use super::preamble::{Preamble, SIGNAL};
 use super::reception::{Ended, Progress, Reception};
 use super::search::{Found, HOP, Search};
 use super::signal::SignalSearch;
-use super::{Config, ConfigError, Plain};
+use super::{Config, ConfigError};
 use crate::resample::Resampler;
 
 /// The number of the first sample: the first window of the search ends soon after it.
@@ -93,18 +94,22 @@ pub(crate) const NEEDED_DB: f32 = 12.0;
 /// powers of up to six packets.
 #[derive(Debug)]
 pub struct Demodulator {
-    plain: Plain,
+    config: Config,
     resampler: Option<Resampler>,
     resampled: Vec<f32>,
-    filter: HighPass,
+    band: Option<BandPass>,
+    filtered: Vec<f32>,
+    high: HighPass,
     /// Sound that is still needed, and the number of its first sample.
     sound: Vec<f32>,
     base: u64,
-    search: Search,
+    /// There is none where there are no sweeps.
+    search: Option<Search>,
     /// The first sample of the next window to be searched.
     window: u64,
     found: Vec<Found>,
     signals: SignalSearch,
+    starts: Vec<(f64, f32)>,
     /// The number of the sample that the search for signals calls its first.
     first: u64,
     receptions: Vec<Reception>,
@@ -119,23 +124,26 @@ impl Demodulator {
     /// A demodulator of sound at the rate that `config` says.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
         config.check()?;
-        let resampler =
-            (config.rate != RATE).then(|| Resampler::new(f64::from(config.rate), f64::from(RATE)));
+        let (inside, outside) = (config.inner_rate(), config.rate);
+        let (from, to) = (f64::from(outside), f64::from(inside));
         Ok(Self {
-            plain: config.plain,
-            resampler,
+            config: *config,
+            resampler: (inside != outside).then(|| Resampler::new(from, to)),
             resampled: Vec::new(),
-            filter: HighPass::default(),
+            band: config.band.map(|band| BandPass::new(band, inside)),
+            filtered: Vec::new(),
+            high: HighPass::new(inside),
             sound: vec![0.0; FIRST],
             base: 0,
-            search: Search::new(),
+            search: (inside == RATE).then(|| Search::new(config)),
             window: 0,
             found: Vec::new(),
-            signals: SignalSearch::new(&Mode::Plain.shape(&config.plain)),
+            signals: SignalSearch::new(&config.shape(Mode::Plain)),
+            starts: Vec::new(),
             first: FIRST as u64,
             receptions: Vec::new(),
             whole: 0.0..0.0,
-            ear: Ear::default(),
+            ear: Ear::new(inside),
             carrier: false,
             events: VecDeque::new(),
         })
@@ -148,13 +156,24 @@ impl Demodulator {
                 Some(resampler) => {
                     let mut sound = std::mem::take(&mut self.resampled);
                     resampler.process(piece, &mut sound);
-                    self.take(&sound);
+                    self.keep_to_band(&sound);
                     sound.clear();
                     self.resampled = sound;
                 }
-                None => self.take(piece),
+                None => self.keep_to_band(piece),
             }
         }
+    }
+
+    fn keep_to_band(&mut self, samples: &[f32]) {
+        let Some(band) = &mut self.band else { return self.take(samples) };
+        let mut sound = std::mem::take(&mut self.filtered);
+        // A device may give anything, and a filter would never forget it.
+        let finite: Vec<f32> = samples.iter().copied().map(tame).collect();
+        band.process(&finite, &mut sound);
+        self.take(&sound);
+        sound.clear();
+        self.filtered = sound;
     }
 
     /// What was heard, oldest first.
@@ -169,25 +188,25 @@ impl Demodulator {
         self.window = self.base + self.sound.len() as u64;
         self.base = self.window;
         self.sound.clear();
-        self.signals = SignalSearch::new(&Mode::Plain.shape(&self.plain));
+        self.signals = SignalSearch::new(&self.config.shape(Mode::Plain));
         self.first = self.base;
         self.ear.quiet();
         self.listen();
     }
 
     fn take(&mut self, samples: &[f32]) {
-        for &sample in samples {
-            // A device may give anything.
-            let sample = if sample.is_finite() { sample.clamp(-8.0, 8.0) } else { 0.0 };
-            let sample = self.filter.next(sample);
-            self.ear.hear(sample);
-            self.sound.push(sample);
-            if let Some((start, likeness)) = self.signals.take(sample) {
-                let shape = Mode::Plain.shape(&self.plain);
-                let start = self.first as f64 + start + (SIGNAL.len() * shape.dot) as f64;
-                self.begin(shape, start, likeness);
-            }
+        let from = self.sound.len();
+        self.high.process(samples, &mut self.sound);
+        let samples = &self.sound[from..];
+        self.ear.hear(samples);
+        let mut signals = std::mem::take(&mut self.starts);
+        self.signals.take(samples, &mut signals);
+        for (start, likeness) in signals.drain(..) {
+            let shape = self.config.shape(Mode::Plain);
+            let start = self.first as f64 + start + (SIGNAL.len() * shape.dot) as f64;
+            self.begin(shape, start, likeness);
         }
+        self.starts = signals;
         self.look();
         self.advance();
         self.listen();
@@ -202,18 +221,22 @@ impl Demodulator {
     }
 
     fn look(&mut self) {
+        let Some(search) = &mut self.search else {
+            self.window = self.base + self.sound.len() as u64;
+            return;
+        };
+        let mut sweeps = Vec::new();
         loop {
             let from = (self.window - self.base) as usize;
-            let Some(window) = self.sound.get(from..from + Search::WINDOW) else { return };
-            let mut found = std::mem::take(&mut self.found);
-            self.search.look(window, &mut found);
-            for sweep in found.drain(..) {
-                let shape = sweep.mode.shape(&self.plain);
-                let start = self.window as usize + sweep.start + Preamble::of(&shape).samples();
-                self.begin(shape, start as f64, sweep.share);
-            }
-            self.found = found;
+            let Some(window) = self.sound.get(from..from + Search::WINDOW) else { break };
+            search.look(window, &mut self.found);
+            sweeps.extend(self.found.drain(..).map(|sweep| (self.window, sweep)));
             self.window += HOP as u64;
+        }
+        for (window, sweep) in sweeps {
+            let shape = self.config.shape(sweep.mode);
+            let start = window as usize + sweep.start + Preamble::of(&shape).samples();
+            self.begin(shape, start as f64, sweep.share);
         }
     }
 
@@ -257,7 +280,9 @@ impl Demodulator {
                     self.note(Event::Begin { mode, length: header.length, seconds });
                 }
                 Progress::Letters(streams) => {
-                    let time = |sample: f64| (sample - FIRST as f64) / f64::from(RATE);
+                    let late = FIRST + self.band.as_ref().map_or(0, BandPass::delay);
+                    let rate = f64::from(self.config.inner_rate());
+                    let time = |sample: f64| (sample - late as f64) / rate;
                     let (start, end) = (time(begun), time(reception.end_of_letters()));
                     let ended = reception.finish();
                     for (stream, text) in streams.into_iter().enumerate() {
@@ -322,28 +347,44 @@ impl Demodulator {
     }
 }
 
+/// A device may give anything.
+fn tame(sample: f32) -> f32 {
+    if sample.is_finite() { sample.clamp(-8.0, 8.0) } else { 0.0 }
+}
+
 /// Takes out what is below all tones: an offset, and the hum of mains. Two poles at 150 Hz
 /// (R. Bristow-Johnson, "Audio EQ Cookbook", with Q = 1/√2).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct HighPass {
+    /// What the newest sample counts, and the two that came out before.
+    gain: f64,
+    back: [f64; 2],
     before: [f64; 2],
     after: [f64; 2],
 }
 
 impl HighPass {
-    fn next(&mut self, sample: f32) -> f32 {
-        const W: f64 = std::f64::consts::TAU * 150.0 / RATE as f64;
-        let (sin, cos) = (W, 1.0 - W * W / 2.0); // within 1e-6 of them
+    fn new(rate: u32) -> Self {
+        let angle = std::f64::consts::TAU * 150.0 / f64::from(rate);
+        let (sin, cos) = angle.sin_cos();
         let alpha = sin * std::f64::consts::FRAC_1_SQRT_2;
-        let x = f64::from(sample);
-        let forward = 0.5 * (1.0 + cos) * (x - 2.0 * self.before[0] + self.before[1]);
-        let back = -2.0 * cos * self.after[0] + (1.0 - alpha) * self.after[1];
-        let y = (forward - back) / (1.0 + alpha);
-        // What is too small to be anything would be slow to compute with.
-        let y = if y.abs() < 1e-20 { 0.0 } else { y };
-        self.before = [x, self.before[0]];
-        self.after = [y, self.after[0]];
-        y as f32
+        let whole = 1.0 + alpha;
+        let back = [2.0 * cos / whole, -(1.0 - alpha) / whole];
+        Self { gain: 0.5 * (1.0 + cos) / whole, back, before: [0.0; 2], after: [0.0; 2] }
+    }
+
+    fn process(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+        let Self { gain, back, mut before, mut after } = *self;
+        out.extend(samples.iter().map(|&sample| {
+            let x = f64::from(tame(sample));
+            let forward = gain * (x - 2.0 * before[0] + before[1]);
+            let y = (forward + back[1] * after[1]) + back[0] * after[0];
+            // What is too small to be anything would be slow to compute with.
+            let y = if y.abs() < 1e-20 { 0.0 } else { y };
+            (before, after) = ([x, before[0]], [y, after[0]]);
+            y as f32
+        }));
+        (self.before, self.after) = (before, after);
     }
 }
 
@@ -356,30 +397,36 @@ struct Ear {
     /// Pieces for which it still counts as busy; and for which it has been without a break.
     hold: u32,
     lasting: u32,
-}
-
-impl Default for Ear {
-    fn default() -> Self {
-        Self { sum: 0.0, count: 0, floor: 1e-9, hold: 0, lasting: 0 }
-    }
+    /// Samples of 10 ms, a piece.
+    piece: usize,
 }
 
 impl Ear {
-    /// Pieces of 10 ms.
-    const PIECE: usize = RATE as usize / 100;
+    fn new(rate: u32) -> Self {
+        let piece = rate as usize / 100;
+        Self { sum: 0.0, count: 0, floor: 1e-9, hold: 0, lasting: 0, piece }
+    }
+
     /// 6 dB.
     const LOUD: f32 = 4.0;
     const HOLD: u32 = 4;
     /// What lasts for 2 s and is no packet is the new usual.
     const LASTING: u32 = 200;
 
-    fn hear(&mut self, sample: f32) {
-        self.sum += sample * sample;
-        self.count += 1;
-        if self.count < Self::PIECE {
-            return;
+    fn hear(&mut self, mut samples: &[f32]) {
+        while !samples.is_empty() {
+            let (piece, rest) = samples.split_at(samples.len().min(self.piece - self.count));
+            self.sum += piece.iter().map(|sample| sample * sample).sum::<f32>();
+            self.count += piece.len();
+            samples = rest;
+            if self.count == self.piece {
+                self.weigh();
+            }
         }
-        let power = self.sum / Self::PIECE as f32;
+    }
+
+    fn weigh(&mut self) {
+        let power = self.sum / self.piece as f32;
         (self.sum, self.count) = (0.0, 0);
         if power > Self::LOUD * self.floor {
             self.hold = Self::HOLD;

@@ -199,7 +199,7 @@ fn below(mode: Mode) -> Mode {
 /// By how much less a dot stands out in another mode, dB: its length, and the power shared.
 fn cost_db(from: Mode, to: Mode) -> f32 {
     let energy = |mode: Mode| {
-        let shape = mode.shape(&super::Plain::default());
+        let shape = super::Config::new(super::mode::RATE).shape(mode);
         shape.dot as f32 / shape.streams as f32
     };
     10.0 * (energy(from) / energy(to)).log10()

@@ -31,6 +31,7 @@
     reason = "samples, dot lengths and bytes of a packet are far below 2^52 and never negative"
 )]
 
+mod band;
 mod coding;
 mod demodulator;
 mod header;
@@ -47,6 +48,7 @@ mod trellis;
 
 use thiserror::Error;
 
+pub use band::Band;
 pub use demodulator::{Demodulator, Event, Packet};
 pub use ladder::Ladder;
 pub use mode::{MAX_PACKET, Mode, Parameters};
@@ -73,22 +75,32 @@ impl Default for Plain {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Samples a second on the outside, 8,000 to 192,000. Hopping modes need 32,000, `Cable` 44,100.
+    /// Samples a second on the outside, 8,000 to 192,000. Hopping modes need 32,000, `Cable` 44,100;
+    /// below 16,000 there is only `Plain`, for a sixth of the work.
     pub rate: u32,
     /// The peak level of what is sent, in dB below full scale, −60 to 0.
     pub level_db: f64,
     /// How [`Mode::Plain`] sounds.
     pub plain: Plain,
+    /// Where the tones lie, if not where each mode has them; both stations have to agree on it. A mode has
+    /// as many of its tones as there is room for, at least 8, and streams in proportion; see
+    /// [`needs_hertz`](Self::needs_hertz). `Plain` stays on its tone.
+    pub band: Option<Band>,
 }
 
 impl Config {
     /// Sound at this sample rate, at −3 dB.
     #[must_use]
     pub fn new(rate: u32) -> Self {
-        Self { rate, level_db: -3.0, plain: Plain::default() }
+        Self { rate, level_db: -3.0, plain: Plain::default(), band: None }
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Samples a second inside.
+    fn inner_rate(&self) -> u32 {
+        if self.rate < 16_000 { mode::PLAIN_RATE } else { mode::RATE }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if !(8_000..=192_000).contains(&self.rate) {
             return Err(ConfigError::Rate(self.rate));
         }
@@ -100,6 +112,12 @@ impl Config {
         }
         if !(300.0..=3000.0).contains(&self.plain.tone) {
             return Err(ConfigError::Tone(self.plain.tone));
+        }
+        if let Some(Band { low, high }) = self.band {
+            let highest = f64::from(self.rate.min(mode::RATE)) * 0.45;
+            if !(low >= 200.0 && low < high && high <= highest) {
+                return Err(ConfigError::Band { low, high, rate: self.rate, highest });
+            }
         }
         Ok(())
     }
@@ -121,6 +139,21 @@ pub enum ConfigError {
     /// The tone of plain Morse is out of range.
     #[error("a tone of {0} Hz is out of range: choose from 300 to 3000")]
     Tone(f64),
+    /// The band is none, or there is no such sound.
+    #[error(
+        "a band from {low} to {high} Hz cannot be: at {rate} samples a second it has to lie between \
+         200 and {highest} Hz"
+    )]
+    Band {
+        /// Its lower limit.
+        low: f64,
+        /// Its upper limit.
+        high: f64,
+        /// Samples a second.
+        rate: u32,
+        /// The highest upper limit: 0.45 of the rate, which sound cards let through.
+        highest: f64,
+    },
 }
 
 /// Why a packet cannot be sent.
@@ -130,4 +163,12 @@ pub enum SendError {
     /// More than [`MAX_PACKET`].
     #[error("a packet of {0} bytes is too long: send at most {MAX_PACKET} at once")]
     TooLong(usize),
+    /// The sound has too few samples a second for the mode, or its band is too narrow.
+    #[error("{mode} does not fit into this band: it needs {hertz} Hz")]
+    Mode {
+        /// The mode.
+        mode: Mode,
+        /// What it needs, hertz.
+        hertz: f64,
+    },
 }

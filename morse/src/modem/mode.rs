@@ -1,9 +1,14 @@
 //! The modes, from the most patient to the fastest.
 
+use super::{Band, Config};
 use crate::packing::{BLOCK_BYTES, Packing};
 
-/// Samples a second inside the modem.
+/// Samples a second inside the modem; and inside one that has only `Plain`.
 pub(crate) const RATE: u32 = 48_000;
+pub(crate) const PLAIN_RATE: u32 = 8_000;
+
+/// With fewer tones each of them would be used again before its echoes have died away.
+const LEAST_TONES: usize = 8;
 
 /// The most bytes of a packet in any mode.
 pub const MAX_PACKET: usize = 1200;
@@ -79,10 +84,13 @@ impl Parameters {
 /// What of a packet is enough to try a mode.
 const TRIAL: usize = 4;
 
-/// The part of a mode that the signal processing needs, in samples at [`RATE`].
+/// The part of a mode that the signal processing needs, in samples at `rate`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Shape {
     pub(crate) mode: Mode,
+    pub(crate) rate: u32,
+    /// If it keeps to a band.
+    pub(crate) band: Option<Band>,
     pub(crate) streams: usize,
     pub(crate) tones: usize,
     pub(crate) lowest: f64,
@@ -121,9 +129,11 @@ impl Mode {
     }
 
     /// The mode of so many streams and tones, for `Plain` of this tone and speed.
-    pub(crate) fn shape(self, plain: &super::Plain) -> Shape {
+    fn shape(self, plain: &super::Plain, rate: u32) -> Shape {
         let hopping = Shape {
             mode: self,
+            rate,
+            band: None,
             streams: 1,
             tones: 32,
             lowest: 1000.0,
@@ -138,7 +148,7 @@ impl Mode {
                 tones: 1,
                 lowest: plain.tone,
                 spacing: 0.0,
-                dot: (1.2 / plain.wpm * f64::from(RATE) / 16.0).round() as usize * 16,
+                dot: (1.2 / plain.wpm * f64::from(rate) / 16.0).round() as usize * 16,
                 stride: 0,
                 pause: 4,
                 ..hopping
@@ -153,15 +163,55 @@ impl Mode {
         }
     }
 
-    /// What the mode is like. Tone and speed count for [`Mode::Plain`] only.
+    /// What the mode is like where it has its tones by default. Tone and speed count for
+    /// [`Mode::Plain`] only.
     #[must_use]
     pub fn parameters(self, plain: &super::Plain) -> Parameters {
-        let shape = self.shape(plain);
-        let dot = shape.dot as f64 / f64::from(RATE);
+        Config { plain: *plain, ..Config::new(RATE) }.parameters(self)
+    }
+}
+
+impl Config {
+    pub(crate) fn shape(&self, mode: Mode) -> Shape {
+        let shape = mode.shape(&self.plain, self.inner_rate());
+        let Some(band) = self.band.filter(|_| mode != Mode::Plain) else { return shape };
+        let room = (band.width() / shape.spacing) as usize;
+        // A power of two, so that the stride visits every tone.
+        let tones = room.max(LEAST_TONES).ilog2().min(shape.tones.ilog2());
+        let tones = 1 << tones;
+        Shape {
+            band: self.band,
+            streams: (shape.streams * tones / shape.tones).max(1),
+            tones,
+            lowest: band.low + shape.spacing / 2.0,
+            ..shape
+        }
+    }
+
+    /// The narrowest [`band`](Self::band) that a mode fits into, hertz.
+    #[must_use]
+    pub fn needs_hertz(&self, mode: Mode) -> f64 {
+        mode.shape(&self.plain, RATE).spacing * LEAST_TONES as f64
+    }
+
+    /// Whether there is room for a mode.
+    #[must_use]
+    pub fn has_room(&self, mode: Mode) -> bool {
+        let is_plain = mode == Mode::Plain;
+        let is_wide = self.band.is_none_or(|band| band.width() >= self.needs_hertz(mode));
+        is_plain || self.inner_rate() == RATE && is_wide
+    }
+
+    /// What a mode is like in this modem.
+    #[must_use]
+    pub fn parameters(&self, mode: Mode) -> Parameters {
+        let shape = self.shape(mode);
+        let rate = f64::from(shape.rate);
+        let dot = shape.dot as f64 / rate;
         let block = shape.block_units() as f64 * dot;
         let gross = BLOCK_BYTES as f64 * shape.streams as f64 / block;
+        let preamble = super::preamble::Preamble::of(&shape).samples() as f64 / rate;
         let rate = gross * shape.share as f64 / 100.0;
-        let preamble = super::preamble::Preamble::of(&shape).samples() as f64 / f64::from(RATE);
         Parameters {
             streams: shape.streams,
             tones: shape.tones,
@@ -171,16 +221,18 @@ impl Mode {
             preamble,
             rate,
             overhead: preamble * rate + (BLOCK_BYTES * shape.share) as f64 / 100.0 + 4.0,
-            guard: if self == Self::Cable { 0.1 } else { 0.2 },
+            guard: if mode == Mode::Cable { 0.1 } else { 0.2 },
             packet: super::coding::Layout::packet(
                 &shape,
-                match self {
-                    Self::Plain => 12,
-                    Self::Rescue => 24,
-                    Self::Room => 33,
-                    Self::Brisk => 14,
-                    Self::Fast => 9,
-                    Self::Cable => 4,
+                match mode {
+                    Mode::Plain => 12,
+                    Mode::Rescue => 24,
+                    Mode::Room => 33,
+                    Mode::Brisk => 14,
+                    Mode::Fast => 9,
+                    // Half of the streams are for both directions at once: few seconds to wait.
+                    Mode::Cable if shape.streams < 32 => 6,
+                    Mode::Cable => 4,
                 },
             ),
         }

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::f64::consts::{PI, TAU};
 
+use super::band::BandPass;
 use super::coding::{self, Layout};
 use super::header::Header;
-use super::mode::{MAX_PACKET, Mode, RATE, Shape};
+use super::mode::{MAX_PACKET, Mode, Shape};
 use super::preamble::{Preamble, SIGNAL};
-use super::{Config, ConfigError, Plain, SendError};
+use super::{Config, ConfigError, SendError};
 use crate::packing::{BLOCK_BYTES, Packing};
 use crate::resample::Resampler;
 
@@ -59,12 +60,12 @@ pub struct Letter {
 /// ```
 #[derive(Debug)]
 pub struct Modulator {
-    amplitude: f64,
-    plain: Plain,
+    config: Config,
     queue: VecDeque<Sending>,
     /// What has been made and not given out yet, at the rate of the device.
     ready: VecDeque<f32>,
-    resampler: Option<(Resampler, f64)>,
+    filter: Option<BandPass>,
+    resampler: Option<Resampler>,
     letters: VecDeque<Letter>,
 }
 
@@ -72,13 +73,12 @@ impl Modulator {
     /// A modulator that has nothing to send yet.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
         config.check()?;
-        let rate = f64::from(config.rate);
         Ok(Self {
-            amplitude: 10f64.powf(config.level_db / 20.0),
-            plain: config.plain,
+            config: *config,
             queue: VecDeque::new(),
             ready: VecDeque::new(),
-            resampler: (config.rate != RATE).then(|| (Resampler::new(f64::from(RATE), rate), rate)),
+            filter: filter_of(config),
+            resampler: resampler_of(config),
             letters: VecDeque::new(),
         })
     }
@@ -88,18 +88,21 @@ impl Modulator {
         if packet.len() > MAX_PACKET {
             return Err(SendError::TooLong(packet.len()));
         }
-        let shape = mode.shape(&self.plain);
-        self.queue.push_back(Sending::new(shape, packet, note, self.amplitude));
+        if !self.config.has_room(mode) {
+            return Err(SendError::Mode { mode, hertz: self.config.needs_hertz(mode) });
+        }
+        let amplitude = 10f64.powf(self.config.level_db / 20.0);
+        self.queue.push_back(Sending::new(self.config.shape(mode), packet, note, amplitude));
         Ok(())
     }
 
     /// How long a packet of so many bytes takes, seconds.
     #[must_use]
     pub fn duration(&self, packet: usize, mode: Mode) -> f64 {
-        let shape = mode.shape(&self.plain);
+        let shape = self.config.shape(mode);
         let units = Layout::new(&shape, packet).rows * shape.block_units();
         let samples = Preamble::of(&shape).samples() + units * shape.dot;
-        samples as f64 / f64::from(RATE)
+        samples as f64 / f64::from(shape.rate)
     }
 
     /// Whether there is nothing to give out.
@@ -113,6 +116,7 @@ impl Modulator {
         self.queue.clear();
         self.ready.clear();
         self.letters.clear();
+        self.filter = filter_of(&self.config);
     }
 
     /// Fills `out` from the front and says how many samples that were: fewer than its length means
@@ -143,20 +147,36 @@ impl Modulator {
         if !goes_on {
             self.queue.pop_front();
         }
-        match &mut self.resampler {
-            Some((resampler, rate)) => {
-                let mut out = Vec::new();
-                resampler.process(&piece, &mut out);
-                if self.queue.is_empty() {
-                    resampler.finish(&mut out);
-                    *resampler = Resampler::new(f64::from(RATE), *rate);
-                }
-                self.ready.extend(out);
+        let is_last = self.queue.is_empty();
+        if let Some(filter) = &mut self.filter {
+            let mut out = Vec::new();
+            filter.process(&piece, &mut out);
+            if is_last {
+                filter.finish(&mut out);
             }
-            None => self.ready.extend(piece),
+            piece = out;
         }
+        if let Some(resampler) = &mut self.resampler {
+            let mut out = Vec::new();
+            resampler.process(&piece, &mut out);
+            if is_last {
+                resampler.finish(&mut out);
+                self.resampler = resampler_of(&self.config);
+            }
+            piece = out;
+        }
+        self.ready.extend(piece);
         true
     }
+}
+
+fn filter_of(config: &Config) -> Option<BandPass> {
+    config.band.map(|band| BandPass::new(band, config.inner_rate()))
+}
+
+fn resampler_of(config: &Config) -> Option<Resampler> {
+    let (inside, outside) = (config.inner_rate(), config.rate);
+    (inside != outside).then(|| Resampler::new(f64::from(inside), f64::from(outside)))
 }
 
 /// A packet on its way out.
@@ -172,6 +192,8 @@ struct Sending {
     next: Option<usize>,
     /// The end of the pulses before, which overlaps with those to come.
     overlap: Vec<f64>,
+    /// How loud a pulse is at each of its samples.
+    envelope: Vec<f64>,
 }
 
 impl Sending {
@@ -192,8 +214,17 @@ impl Sending {
             keying.extend(std::iter::repeat_n(false, shape.pause));
         }
         let units = layout.rows * shape.block_units();
-        let edge = shape.edge();
-        Self { shape, amplitude, keying, starts, units, next: None, overlap: vec![0.0; edge] }
+        let (dot, edge) = (shape.dot, shape.edge());
+        let envelope = (0..dot + edge).map(|i| {
+            let inside = i.min(dot + edge - 1 - i);
+            if inside < edge {
+                0.5 - 0.5 * (PI * (inside as f64 + 0.5) / edge as f64).cos()
+            } else {
+                1.0
+            }
+        });
+        let (envelope, overlap) = (envelope.collect(), vec![0.0; edge]);
+        Self { shape, amplitude, keying, starts, units, next: None, overlap, envelope }
     }
 
     /// Appends the next piece; says whether there is more.
@@ -234,17 +265,11 @@ impl Sending {
         let mut sum = std::mem::take(&mut self.overlap);
         sum.resize(dot + edge, 0.0);
         for &(hertz, phase) in tones {
-            let step = TAU * hertz / f64::from(RATE);
+            let step = TAU * hertz / f64::from(self.shape.rate);
             let start = phase + step * ((unit * dot) as f64 - edge as f64 / 2.0);
             let (sin_step, cos_step) = step.sin_cos();
             let (mut sin, mut cos) = start.sin_cos();
-            for (i, place) in sum.iter_mut().enumerate() {
-                let inside = i.min(dot + edge - 1 - i);
-                let envelope = if inside < edge {
-                    0.5 - 0.5 * (PI * (inside as f64 + 0.5) / edge as f64).cos()
-                } else {
-                    1.0
-                };
+            for (place, envelope) in sum.iter_mut().zip(&self.envelope) {
                 *place += amplitude * envelope * cos;
                 (sin, cos) = (sin * cos_step + cos * sin_step, cos * cos_step - sin * sin_step);
             }
@@ -282,6 +307,6 @@ impl Shape {
     /// The soft edges of a dot: an eighth of it, and at most the 5 ms which are the custom on the
     /// air. Samples, an even number.
     pub(crate) fn edge(&self) -> usize {
-        (self.dot / 16 * 2).min(240)
+        (self.dot / 16 * 2).min(self.rate as usize / 200)
     }
 }

@@ -6,7 +6,7 @@
 
 use std::f64::consts::{PI, TAU};
 
-use super::mode::{Mode, RATE, Shape};
+use super::mode::{Mode, Shape};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Preamble {
@@ -24,6 +24,8 @@ pub(crate) struct Sweep {
     pub(crate) from: f64,
     pub(crate) to: f64,
     pub(crate) samples: usize,
+    /// Samples a second.
+    rate: u32,
 }
 
 /// The keying of the starting signal, with a gap between words after it.
@@ -41,25 +43,30 @@ const EDGE: usize = 48;
 pub(crate) const LONGEST_SWEEP: usize = 3840;
 
 impl Sweep {
-    pub(crate) fn of(mode: Mode) -> Option<Self> {
-        let (low, high) = (900.0, 9100.0);
+    pub(crate) fn of(shape: &Shape) -> Option<Self> {
+        let mode = shape.mode;
+        let (low, high) = match shape.band {
+            Some(band) => (band.low, band.high),
+            None => (900.0, if mode == Mode::Cable { 16_900.0 } else { 9100.0 }),
+        };
         let (from, to, samples) = match mode {
             Mode::Plain => return None,
             Mode::Rescue => (low, high, LONGEST_SWEEP),
             Mode::Room => (high, low, 3072),
             Mode::Brisk => (low, high, 2304),
             Mode::Fast => (high, low, 1920),
-            Mode::Cable => (low, 16_900.0, 1152),
+            Mode::Cable => (low, high, 1152),
         };
-        Some(Self { mode, from, to, samples })
+        Some(Self { mode, from, to, samples, rate: shape.rate })
     }
 
     /// The phase at each sample, and the amplitude there.
     pub(crate) fn samples(&self) -> impl Iterator<Item = (f64, f64)> + use<> {
         let (from, slope, count) = (self.from, self.to - self.from, self.samples);
+        let rate = f64::from(self.rate);
         (0..count).map(move |i| {
             let part = (i as f64 + 0.5) / count as f64;
-            let seconds = count as f64 / f64::from(RATE);
+            let seconds = count as f64 / rate;
             let phase = TAU * seconds * part * (from + slope * part / 2.0);
             let edge = (i.min(count - 1 - i) as f64 + 0.5) / EDGE as f64;
             let amplitude = if edge < 1.0 { 0.5 - 0.5 * (PI * edge).cos() } else { 1.0 };
@@ -70,7 +77,7 @@ impl Sweep {
 
 impl Preamble {
     pub(crate) fn of(shape: &Shape) -> Self {
-        Sweep::of(shape.mode).map_or(Self::Signal { dot: shape.dot }, Self::Sweep)
+        Sweep::of(shape).map_or(Self::Signal { dot: shape.dot }, Self::Sweep)
     }
 
     /// From its first sample to the first dot length of the header.

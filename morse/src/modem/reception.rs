@@ -3,7 +3,7 @@
 use super::coding::{self, Decoded, Heard, Layout};
 use super::header::Header;
 use super::levels::Levels;
-use super::mode::{RATE, Shape};
+use super::mode::Shape;
 use super::trellis::{Reading, Trellis};
 use crate::packing::BLOCK_BYTES;
 
@@ -42,7 +42,7 @@ struct Tones {
 impl Tones {
     fn new(shape: &Shape) -> Self {
         let phasor = |tone| {
-            let step = std::f64::consts::TAU * shape.hertz(tone) / f64::from(RATE);
+            let step = std::f64::consts::TAU * shape.hertz(tone) / f64::from(shape.rate);
             let sine = |i: usize| (step * i as f64).sin_cos();
             (0..shape.dot).map(|i| (sine(i).1 as f32, sine(i).0 as f32)).unzip()
         };
@@ -113,7 +113,7 @@ impl Reception {
     pub(crate) fn is_near(&self, shape: &Shape, start: f64) -> bool {
         self.row == 0
             && self.shape.mode == shape.mode
-            && (self.next - start).abs() < (self.shape.dot as f64).max(600.0)
+            && (self.next - start).abs() < self.shape.dot.max(self.shape.rate as usize / 80) as f64
     }
 
     pub(crate) fn has_header(&self) -> bool {
@@ -146,7 +146,7 @@ impl Reception {
     /// How long the packet takes from its header on, seconds.
     pub(crate) fn seconds(&self) -> f64 {
         let rows = self.header.map_or(0, |(_, layout)| layout.rows);
-        (rows * self.shape.block_units() * self.shape.dot) as f64 / f64::from(RATE)
+        (rows * self.shape.block_units() * self.shape.dot) as f64 / f64::from(self.shape.rate)
     }
 
     /// Goes on as far as the sound reaches that begins with sample `base`.
@@ -197,7 +197,7 @@ impl Reception {
         }
         let dot_ratio = self.levels.ratio();
         let streams = self.shape.streams as f32;
-        let dot = self.shape.dot as f32 / RATE as f32;
+        let dot = self.shape.dot as f32 / self.shape.rate as f32;
         let snr = dot_ratio * 0.46 * streams / (dot * 2500.0);
         let ppm = self.stretch * 1e6;
         Some(Box::new(Ended { header, decoded, snr, dot_ratio, ppm }))

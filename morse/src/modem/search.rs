@@ -8,17 +8,19 @@ use std::sync::Arc;
 use rustfft::num_complex::Complex32;
 use rustfft::{Fft, FftPlanner};
 
+use super::Config;
 use super::mode::{Mode, RATE};
 use super::preamble::{LONGEST_SWEEP, Sweep};
 
 /// Samples by which the search goes on; how late a sweep is found, at most, after its end.
 pub(crate) const HOP: usize = 2048;
 const SIZE: usize = 6144;
-const _: () = assert!(HOP + LONGEST_SWEEP <= SIZE);
+const _: () = assert!(HOP + LONGEST_SWEEP <= SIZE && SIZE.is_multiple_of(4));
 
-/// The least share of the power that makes a sweep. In noise alone each of the samples in a second has
-/// it with a chance of 1e-11.
-const LEAST_SHARE: f32 = 0.09;
+/// The least share of the power that makes a sweep; more for one that is short in a narrow band, so that in
+/// noise alone a sample hardly ever has it.
+const LEAST_SHARE: f64 = 0.09;
+const LEAST_CHANCE: f64 = 1e-13;
 
 /// A sweep that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +36,7 @@ struct Template {
     sweep: Sweep,
     spectrum: Vec<Complex32>,
     energy: f32,
+    least: f32,
     /// The first bin of the band, and the bin behind its last.
     band: (usize, usize),
 }
@@ -57,7 +60,8 @@ impl std::fmt::Debug for Search {
 }
 
 impl Search {
-    pub(crate) fn new() -> Self {
+    /// The search for the modes for which there is room.
+    pub(crate) fn new(config: &Config) -> Self {
         let mut planner = FftPlanner::new();
         let (forward, backward) = (planner.plan_fft_forward(SIZE), planner.plan_fft_inverse(SIZE));
         let template = |sweep: Sweep| {
@@ -70,10 +74,14 @@ impl Search {
             forward.process(&mut spectrum);
             let bin = |hertz: f64| (hertz * SIZE as f64 / f64::from(RATE)).round() as usize;
             let band = (bin(sweep.from.min(sweep.to)), bin(sweep.from.max(sweep.to)) + 1);
-            Template { sweep, spectrum, energy, band }
+            // Noise has as many dimensions, and one of them is like the sweep.
+            let dimensions = (sweep.from - sweep.to).abs() * sweep.samples as f64 / f64::from(RATE);
+            let least = LEAST_SHARE.max(1.0 - LEAST_CHANCE.powf(1.0 / (dimensions - 1.0)));
+            Template { sweep, spectrum, energy, least: least as f32, band }
         };
-        let mut templates: Vec<_> =
-            Mode::ALL.into_iter().filter_map(Sweep::of).map(template).collect();
+        let modes = Mode::ALL.into_iter().filter(|&mode| config.has_room(mode));
+        let sweeps = modes.filter_map(|mode| Sweep::of(&config.shape(mode)));
+        let mut templates: Vec<_> = sweeps.map(template).collect();
         templates.sort_by_key(|template| template.band);
         let scratch = forward.get_inplace_scratch_len().max(backward.get_inplace_scratch_len());
         let empty = vec![Complex32::default(); SIZE];
@@ -104,11 +112,7 @@ impl Search {
                 self.filtered.fill(Complex32::default());
                 self.filtered[band.0..band.1].copy_from_slice(&self.spectrum[band.0..band.1]);
                 self.backward.process_with_scratch(&mut self.filtered, &mut self.scratch);
-                let mut sum = 0.0f64;
-                for (place, value) in self.power[1..].iter_mut().zip(&self.filtered) {
-                    sum += f64::from(value.norm_sqr());
-                    *place = sum as f32;
-                }
+                sum_up(&self.filtered, &mut self.power[1..]);
             }
             self.filtered.fill(Complex32::default());
             for bin in band.0..band.1 {
@@ -116,20 +120,34 @@ impl Search {
             }
             self.backward.process_with_scratch(&mut self.filtered, &mut self.scratch);
             let length = template.sweep.samples;
-            let mut best = (0.0f32, 0);
+            let mut best = (template.least, None);
             let first = SIZE - HOP - length;
-            for (start, value) in self.filtered.iter().enumerate().skip(first).take(HOP) {
+            let filtered = &self.filtered[first..first + HOP];
+            let ends = &self.power[first + length..first + length + HOP];
+            let begins = &self.power[first..first + HOP];
+            for (at, (value, (end, begin))) in
+                filtered.iter().zip(ends.iter().zip(begins)).enumerate()
+            {
                 // Both sums have the transform's factor twice.
-                let power = self.power[start + length] - self.power[start];
-                let share = value.norm_sqr() / (power * template.energy).max(1e-20);
-                if share > best.0 {
-                    best = (share, start);
+                let most = ((end - begin) * template.energy).max(1e-20);
+                if value.norm_sqr() > best.0 * most {
+                    best = (value.norm_sqr() / most, Some(first + at));
                 }
             }
-            if best.0 >= LEAST_SHARE {
-                found.push(Found { mode: template.sweep.mode, start: best.1, share: best.0 });
+            if let (share, Some(start)) = best {
+                found.push(Found { mode: template.sweep.mode, start, share });
             }
         }
+    }
+}
+
+/// The power of sound up to each sample.
+fn sum_up(sound: &[Complex32], sums: &mut [f32]) {
+    let mut sum = 0.0f64;
+    for (places, values) in sums.as_chunks_mut::<4>().0.iter_mut().zip(sound.as_chunks::<4>().0) {
+        let [a, b, c, d] = values.map(|value| f64::from(value.norm_sqr()));
+        *places = [a, a + b, a + b + c, (a + b) + (c + d)].map(|part| (sum + part) as f32);
+        sum += (a + b) + (c + d);
     }
 }
 
@@ -150,9 +168,9 @@ mod tests {
 
     #[test]
     fn each_sweep_is_found_where_it_is_and_no_other() {
-        let (mut search, mut noise) = (Search::new(), Noise::new(3));
+        let (mut search, mut noise) = (Search::new(&Config::new(RATE)), Noise::new(3));
         for mode in Mode::ALL {
-            let Some(sweep) = Sweep::of(mode) else { continue };
+            let Some(sweep) = Sweep::of(&Config::new(RATE).shape(mode)) else { continue };
             // -1 dB in 2500 Hz; 5 dB with the double band
             let weak = if mode == Mode::Cable { 0.008 } else { 0.004 };
             for (level, end) in [(weak, 1), (weak, 1234), (1.0, 2047)] {
@@ -168,7 +186,7 @@ mod tests {
 
     #[test]
     fn noise_has_no_sweeps() {
-        let (mut search, mut noise) = (Search::new(), Noise::new(4));
+        let (mut search, mut noise) = (Search::new(&Config::new(RATE)), Noise::new(4));
         let mut found = Vec::new();
         for _ in 0..300 {
             search.look(&window(None, 0.0, &mut noise), &mut found);

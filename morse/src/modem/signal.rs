@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::f64::consts::TAU;
 
-use super::mode::{RATE, Shape};
+use super::mode::Shape;
 use super::preamble::SIGNAL;
 
 /// Looks in a dot length.
@@ -17,10 +17,11 @@ const LEAST_LIKENESS: f32 = 0.8;
 
 #[derive(Debug)]
 pub(crate) struct SignalSearch {
-    step: f64,
-    /// Samples from one look to the next.
-    hop: usize,
+    /// The tone's phasors from one look to the next.
+    phasors: Vec<(f32, f32)>,
+    /// The tone's phase at the last look, and by how much it goes on.
     phase: f64,
+    step: f64,
     sum: (f32, f32),
     count: usize,
     looks: u64,
@@ -32,10 +33,12 @@ pub(crate) struct SignalSearch {
 
 impl SignalSearch {
     pub(crate) fn new(shape: &Shape) -> Self {
+        let (step, hop) = (TAU * shape.hertz(0) / f64::from(shape.rate), shape.dot / LOOKS);
+        let phasor = |i: usize| (step * i as f64).sin_cos();
         Self {
-            step: TAU * shape.hertz(0) / f64::from(RATE),
-            hop: shape.dot / LOOKS,
+            phasors: (0..hop).map(|i| (phasor(i).1 as f32, phasor(i).0 as f32)).collect(),
             phase: 0.0,
+            step: step * hop as f64,
             sum: (0.0, 0.0),
             count: 0,
             looks: 0,
@@ -45,20 +48,32 @@ impl SignalSearch {
         }
     }
 
-    /// Takes a sample. If a signal has ended a dot length ago: its first sample, counted from the
+    /// Takes samples. For each signal that has ended a dot length ago: its first sample, counted from the
     /// first of all, and its likeness.
-    pub(crate) fn take(&mut self, sample: f32) -> Option<(f64, f32)> {
-        let (sin, cos) = self.phase.sin_cos();
-        self.phase += self.step;
-        self.sum.0 += sample * cos as f32;
-        self.sum.1 += sample * sin as f32;
-        self.count += 1;
-        if self.count < self.hop {
-            return None;
+    pub(crate) fn take(&mut self, mut samples: &[f32], found: &mut Vec<(f64, f32)>) {
+        while !samples.is_empty() {
+            let phasors = &self.phasors[self.count..];
+            let (piece, rest) = samples.split_at(samples.len().min(phasors.len()));
+            let (mut re, mut im) = self.sum;
+            for (sample, (cos, sin)) in piece.iter().zip(phasors) {
+                re += sample * cos;
+                im += sample * sin;
+            }
+            self.sum = (re, im);
+            self.count += piece.len();
+            samples = rest;
+            if self.count == self.phasors.len() {
+                found.extend(self.look());
+            }
         }
-        self.phase %= TAU;
+    }
+
+    fn look(&mut self) -> Option<(f64, f32)> {
+        let (re, im) = std::mem::take(&mut self.sum);
+        let (sin, cos) = (self.phase.sin() as f32, self.phase.cos() as f32);
+        keep(&mut self.parts, (re * cos - im * sin, re * sin + im * cos), LOOKS);
+        self.phase = (self.phase + self.step) % TAU;
         self.count = 0;
-        keep(&mut self.parts, std::mem::take(&mut self.sum), LOOKS);
         let (re, im) = self.parts.iter().fold((0.0, 0.0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
         keep(&mut self.amplitudes, f32::hypot(re, im), LENGTH);
         self.looks += 1;
@@ -91,7 +106,7 @@ impl SignalSearch {
         let between = f64::from(((after - before) / (2.0 * bend)).clamp(-0.5, 0.5));
         // A look is at the end of its dot length.
         let end = (self.looks - LOOKS as u64) as f64 + between;
-        Some(((end - LENGTH as f64) * self.hop as f64, middle))
+        Some(((end - LENGTH as f64) * self.phasors.len() as f64, middle))
     }
 }
 
