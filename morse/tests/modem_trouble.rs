@@ -212,7 +212,9 @@ fn not_one_wrong_byte(mode: Mode, snr: f64, bytes: usize, seed: u64) -> (usize, 
         while !modulator.is_idle() {
             let count = modulator.poll_samples(&mut sound);
             sound[count..].fill(0.0);
-            sound.iter_mut().for_each(|sample| *sample += deviation * hiss(&mut random));
+            for sample in &mut sound {
+                *sample += deviation * hiss(&mut random);
+            }
             demodulator.receive(&sound);
         }
         while let Some(event) = demodulator.poll_event() {

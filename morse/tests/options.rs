@@ -36,6 +36,19 @@ async fn one_clear_line_each() {
         ",in=/none/there,out=y.wav",
         ",weather=rain",
         ",speed=20",
+        ",band=1000",
+        ",band=9000-1000",
+        ",band=1000-30000",
+        ",mode=cable,band=1000-4000",
+        ",band=300-2700",
+        ",mode=rescue,band=1000-2500",
+        ",mode=plain,band=300-3400",
+        ",duplex=both",
+        ",duplex=full,mode=plain",
+        ",duplex=full,band=1000-9000",
+        ",duplex=low,ptt=rts:/dev/ttyUSB0",
+        ",mode=cable,connect=1s,out=/dev/null",
+        ",duplex=full,connect=1s,out=/dev/null",
     ] {
         writeln!(table, "morse:{options}\n    {}", refused(options).await).unwrap();
     }

@@ -39,6 +39,41 @@ async fn conforms() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn conforms_where_both_send_at_once() {
+    let registry = on(&Air::new());
+    let suite = Suite::new().volume(600).patience(Duration::from_secs(3600));
+    suite.run_listener(&registry, &"morse-listen:,duplex=full".parse().unwrap()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_dial_and_send_at_once() {
+    let registry = on(&Air::new());
+    let [low, high] =
+        ["morse:,duplex=low", "morse:,duplex=high"].map(|address| address.parse().unwrap());
+    let (mut low, mut high) = tokio::try_join!(registry.dial(&low), registry.dial(&high)).unwrap();
+    carry(&mut low, &mut high, &[1; 300]).await;
+    carry(&mut high, &mut low, &[2; 300]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_band_holds_a_link_and_another_band_another() {
+    let air = Air::new();
+    let registry = on(&air);
+    let (mut a, mut b) = pair(&registry, ",mode=fast,band=300-2700").await;
+    let (mut c, mut d) = pair(&registry, ",mode=cable,band=4000-12000").await;
+    let time = async |from: &mut BoxStream, to: &mut BoxStream, count: usize| {
+        let since = tokio::time::Instant::now();
+        carry(from, to, &vec![1; count]).await;
+        since.elapsed().as_secs_f64()
+    };
+    let alone = (time(&mut a, &mut b, 100).await, time(&mut c, &mut d, 2000).await);
+    let both = tokio::join!(time(&mut a, &mut b, 100), time(&mut c, &mut d, 2000));
+    println!("alone {alone:?} s, at the same time {both:?} s");
+    // Neither waits for the other, as two on the same band would.
+    assert!(both.0 < alone.0 + 3.0 && both.1 < alone.1 + 3.0, "{alone:?} {both:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_mode_carries_bytes_both_ways() {
     for (mode, count) in [("rescue", 8), ("room", 40), ("fast", 200), ("auto", 200)] {
         let since = tokio::time::Instant::now();

@@ -16,6 +16,10 @@ use crate::modem::{Mode, Packet};
 /// Packets that wait for the link. It takes them at once; a stranger may not make us hold more.
 const MOST_WAITING: usize = 64;
 
+/// How long before the end of what it sends a modem is given the next packet: for a machine that is
+/// busy meanwhile.
+const AHEAD: Duration = Duration::from_millis(100);
+
 /// Shared by the link's side, [`Packets`], and the modem's, a station.
 #[derive(Clone, Debug)]
 pub(crate) struct Desk(Arc<Mutex<State>>);
@@ -31,6 +35,8 @@ struct State {
     /// The sound has gone, and why.
     over: Option<String>,
     reader: Option<Waker>,
+    /// Waits until the modem needs the next packet.
+    writer: Option<Waker>,
     manners: Manners,
     figures: Figures,
 }
@@ -71,6 +77,7 @@ impl Desk {
             left: false,
             over: None,
             reader: None,
+            writer: None,
             manners,
             figures: Figures::default(),
         })))
@@ -120,6 +127,11 @@ impl Desk {
         if changed {
             state.wake();
         }
+        if !state.is_full()
+            && let Some(writer) = state.writer.take()
+        {
+            writer.wake();
+        }
     }
 
     /// There will be no more sound.
@@ -127,6 +139,9 @@ impl Desk {
         let mut state = self.lock();
         state.over.get_or_insert(why);
         state.wake();
+        if let Some(writer) = state.writer.take() {
+            writer.wake();
+        }
     }
 
     /// What is known of the line.
@@ -160,6 +175,12 @@ impl Desk {
 }
 
 impl State {
+    /// Where no turns pass what is sent later knows more. With turns a burst is settled at once.
+    fn is_full(&self) -> bool {
+        let has_enough = !self.outgoing.is_empty() || self.now.sending > AHEAD;
+        self.manners.is_full_duplex && has_enough
+    }
+
     fn wake(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
@@ -207,12 +228,16 @@ impl AsyncRead for Packets {
 impl AsyncWrite for Packets {
     fn poll_write(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut state = self.desk.lock();
         if let Some(why) = &state.over {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, why.clone())));
+        }
+        if state.is_full() {
+            state.writer = Some(cx.waker().clone());
+            return Poll::Pending;
         }
         let mode = state.now.mode;
         state.outgoing.push_back((mode, buf.to_vec()));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipfi_transport::{Line, Medium};
 
-use crate::modem::{Mode, Plain};
+use crate::modem::{self, Mode};
 
 /// What a frame of the link has besides its payload.
 const HEADER: f64 = 21.0;
@@ -16,7 +16,10 @@ const LONGEST_BURST: f64 = 10.0;
 /// How the modem is used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manners {
-    pub(crate) plain: Plain,
+    /// What it sends with.
+    pub(crate) modem: modem::Config,
+    /// The other side may send at the same time.
+    pub(crate) is_full_duplex: bool,
     /// If the user knows better than the mode.
     pub(crate) guard: Option<Duration>,
     /// What the sound devices need for turning round.
@@ -26,16 +29,21 @@ pub(crate) struct Manners {
 impl Manners {
     /// The line in a mode, with so many packets in a burst at most.
     pub(crate) fn line(&self, mode: Mode, packets: u32) -> Line {
-        let mode = mode.parameters(&self.plain);
+        let mode = self.modem.parameters(mode);
         let time = |bytes: f64| (bytes + mode.overhead) / mode.rate;
         let size = mode.packet_in(packets);
         let packet = time(size as f64);
         let longest = LONGEST_BURST.max(5.0 * packet);
         let burst = Duration::from_secs_f64(longest.min(1.1 * f64::from(packets) * packet));
-        let guard =
-            self.guard.unwrap_or_else(|| Duration::from_secs_f64(mode.guard).max(self.devices));
+        let guard = match self.guard {
+            Some(guard) => guard,
+            None if self.is_full_duplex => self.devices,
+            None => Duration::from_secs_f64(mode.guard).max(self.devices),
+        };
         let overhead = mode.overhead.round() as u16;
-        let mut line = Line::new(Some(mode.rate.round().max(1.0) as u32), 0);
+        // Where packets follow each other without end the modem says when, and the link is to be there.
+        let rate = if self.is_full_duplex { mode.rate * 1.03 } else { mode.rate };
+        let mut line = Line::new(Some(rate.round().max(1.0) as u32), 0);
         line.medium = Some(Medium { packet: size as u16, overhead, guard, burst });
         let question = Duration::from_secs_f64(time(QUESTION + HEADER));
         line.round_trip = Some(2 * (guard + question));
@@ -49,7 +57,9 @@ mod tests {
 
     #[test]
     fn slower_modes_take_longer_and_bursts_end() {
-        let manners = Manners { plain: Plain::default(), guard: None, devices: Duration::ZERO };
+        let modem = modem::Config::new(48_000);
+        let (guard, devices) = (None, Duration::ZERO);
+        let manners = Manners { modem, is_full_duplex: false, guard, devices };
         let mut last = Duration::MAX;
         for mode in Mode::ALL {
             let line = manners.line(mode, u32::MAX);

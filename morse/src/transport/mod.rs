@@ -4,6 +4,11 @@
 //! those that are lost and passes the turn from side to side. Both sides hear everybody: one of two
 //! stations may dial and the other listen, or both dial.
 //!
+//! On a cable both may send at once, each in a half of the band, if both say `duplex=full` (or, where both dial,
+//! one `low` and the other `high`). Nobody waits for a turn then, so that a question is answered while the other side talks, and two
+//! transfers that meet take as long as one. What a side sends does not disturb what it hears, even if it comes back by
+//! the cable as loudly as the other side: the other half is all that it listens to.
+//!
 //! ```
 //! use ipfi_morse::transport::{Air, Morse};
 //! use ipfi_transport::Registry;
@@ -34,6 +39,7 @@ mod desk;
 mod device;
 mod files;
 mod manners;
+mod options;
 #[cfg(feature = "audio")]
 mod ptt;
 mod shared;
@@ -42,156 +48,22 @@ mod stream;
 
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ipfi_arq::{Config as LinkConfig, HalfDuplex, random_id};
-use ipfi_transport::{
-    BoxFuture, BoxStream, Line, Listener, Medium, OptionValue, Properties, Transport,
-};
+use ipfi_arq::random_id;
+use ipfi_transport::{BoxFuture, BoxStream, Listener, Properties, Transport};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::channel;
-use crate::modem::{self, Mode, Plain};
+use crate::modem;
 
 pub use air::Air;
 use desk::Desk;
-use manners::Manners;
+pub use options::{Duplex, Manner, MorseOptions, Range, Weather};
 pub use shared::Bystander;
-use station::{Choice, Station};
+use station::Station;
 use stream::MorseStream;
-
-ipfi_transport::choices! {
-    /// How bytes are sent; see [`Mode`].
-    pub enum Manner {
-        /// By what arrives, beginning with `room`.
-        Auto = "auto",
-        /// One tone at the speed of the hand.
-        Plain = "plain",
-        /// For halls and noise.
-        Rescue = "rescue",
-        /// For rooms.
-        Room = "room",
-        /// For rooms, close by.
-        Brisk = "brisk",
-        /// For little echo and little noise.
-        Fast = "fast",
-        /// For cables.
-        Cable = "cable",
-    }
-}
-
-impl Manner {
-    fn choice(self) -> Choice {
-        Choice::Fixed(match self {
-            Self::Auto => return Choice::Ladder(Mode::Room),
-            Self::Plain => Mode::Plain,
-            Self::Rescue => Mode::Rescue,
-            Self::Room => Mode::Room,
-            Self::Brisk => Mode::Brisk,
-            Self::Fast => Mode::Fast,
-            Self::Cable => Mode::Cable,
-        })
-    }
-}
-
-ipfi_transport::options! {
-    /// Options of `morse:` and `morse-listen:`.
-    pub struct MorseOptions {
-        /// How bytes are sent: `auto` follows what arrives, from `room` on; `plain` is Morse that
-        /// people read.
-        mode: Manner = "auto",
-        /// Words per minute of `plain` (PARIS), 5 to 60.
-        wpm: f64 = "20",
-        /// The tone of `plain` in hertz, 300 to 3000.
-        tone: f64 = "700",
-        /// How loud, in dB below full scale, -60 to 0.
-        level: f64 = "-3",
-        /// The sound device to hear by; by default that of the system.
-        capture: Option<String> = "",
-        /// The sound device to speak by; by default that of the system.
-        playback: Option<String> = "",
-        /// Hears from a file or named pipe, or `-` for standard input: WAV, or raw 32-bit floats
-        /// (little-endian) at 48 kHz.
-        r#in: Option<PathBuf> = "",
-        /// Speaks into a file or named pipe, or `-` for standard output: WAV if it ends so, else
-        /// raw.
-        out: Option<PathBuf> = "",
-        /// Stations take in only those that say the same; others on the air are noise to them.
-        channel: String = "common",
-        /// An air simulated for all processes on this machine that name it, instead of sound.
-        air: Option<String> = "",
-        /// What a simulated air does to what is heard, as `snr=10/room=0.5:3`; see `morse air`.
-        weather: Weather = "",
-        /// Keys a transmitter while sending: `rts:DEVICE` or `dtr:DEVICE` of a serial port.
-        ptt: Option<String> = "",
-        /// How long a transmitter needs before the first tone.
-        lead: Duration = "100ms",
-        /// The pause between two that talk, more than the sound devices delay; by default what the
-        /// mode needs.
-        guard: Option<Duration> = "",
-        /// Looks for the other side for this long; none: for ever.
-        connect: Option<Duration> = "none",
-        /// Gives the other side up when an answer is overdue for this long; by default what the
-        /// mode needs.
-        dead: Option<Duration> = "",
-        /// Writes the letters to the standard error, as they are sent and as they are read.
-        show: bool = "no",
-    }
-}
-
-/// How long sound takes at most from one program through two usual cards into the other, and until
-/// it is noticed there.
-const CARDS: Duration = Duration::from_millis(200);
-
-/// A simulated air as one word of an address: the items of [`channel::Air`] with `/` between them
-/// in place of commas and `:` in place of slashes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Weather(Option<channel::Air>);
-
-impl OptionValue for Weather {
-    const PLACEHOLDER: &'static str = "ITEMS";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            return Ok(Self(None));
-        }
-        let items = text.replace('/', ",").replace(':', "/");
-        let air = items.parse().map_err(|error| format!("items as snr=10/room=0.5:3; {error}"))?;
-        Ok(Self(Some(air)))
-    }
-}
-
-impl MorseOptions {
-    fn modem(&self) -> modem::Config {
-        let mut config = modem::Config::new(air::RATE);
-        config.level_db = self.level;
-        config.plain = Plain { wpm: self.wpm, tone: self.tone };
-        config
-    }
-
-    fn manners(&self, by_card: bool) -> Manners {
-        let devices = if by_card { CARDS } else { Duration::ZERO };
-        Manners { plain: self.modem().plain, guard: self.guard, devices }
-    }
-
-    /// What the link is told at first; the rest it learns from the [`Desk`].
-    fn link(&self, line: &Line) -> LinkConfig {
-        let nothing =
-            Medium { packet: 0, overhead: 0, guard: Duration::ZERO, burst: Duration::ZERO };
-        let Medium { packet, overhead, guard, burst } = line.medium.unwrap_or(nothing);
-        let medium = HalfDuplex { guard, burst, preamble: overhead };
-        let rate = line.bytes_per_second.unwrap_or(1);
-        let mut config = LinkConfig::half_duplex(rate, packet, medium);
-        config.connect_timeout = self.connect;
-        if let Some(dead) = self.dead {
-            config.dead_after = dead;
-        }
-        config
-    }
-}
 
 /// The transport `morse:` and `morse-listen:`.
 #[derive(Clone, Debug, Default)]
@@ -214,19 +86,29 @@ impl Morse {
 
     async fn open(
         &self,
-        options: MorseOptions,
+        mut options: MorseOptions,
         turn: Option<OwnedSemaphorePermit>,
     ) -> io::Result<BoxStream> {
-        let choice = options.mode.choice();
+        let other = match options.duplex {
+            Duplex::Half => "is another `morse:` on",
+            Duplex::Full if turn.is_none() => "is a `morse-listen:` on, with duplex=full",
+            Duplex::Full => "is a `morse:` on, with duplex=full",
+            Duplex::Low => "is another `morse:` on, with duplex=high",
+            Duplex::High => "is another `morse:` on, with duplex=low",
+        };
+        if options.duplex == Duplex::Full {
+            options.duplex = if turn.is_none() { Duplex::Low } else { Duplex::High };
+        }
+        let choice = options.choice();
         let manners = options.manners(self.is_by_card(&options));
         let desk = Desk::new(choice.first(), choice.burst(1), manners);
-        let config = options.modem();
-        let station = Station::new(&config, choice, desk.clone()).map_err(invalid)?;
+        let station = station(&options, desk.clone()).map_err(invalid)?;
         let station = station.show(options.show).channel(&options.channel).holding(turn);
         let via = self.sound(station, &options).await?;
         let link = options.link(&desk.line());
-        let link = ipfi_arq::connect(Box::new(desk.packets(via)), link, random_id());
-        Ok(Box::new(MorseStream::new(link.await?, desk)))
+        let link = ipfi_arq::connect(Box::new(desk.packets(via)), link, random_id()).await;
+        let link = link.map_err(|error| unanswered(error, other))?;
+        Ok(Box::new(MorseStream::new(link, desk)))
     }
 
     fn is_by_card(&self, options: &MorseOptions) -> bool {
@@ -260,6 +142,22 @@ impl Morse {
     }
 }
 
+fn station(options: &MorseOptions, desk: Desk) -> Result<Station, modem::ConfigError> {
+    let station = Station::new(&options.sends(), &options.hears(), options.choice(), desk)?;
+    Ok(if options.is_full_duplex() { station.full_duplex() } else { station })
+}
+
+/// What the link says of nobody's answer, in the words of an address.
+fn unanswered(error: io::Error, other: &str) -> io::Error {
+    if error.kind() != io::ErrorKind::TimedOut {
+        return error;
+    }
+    let text = format!(
+        "nobody answers by sound: {other}, on the same channel and band, and does each hear the other?"
+    );
+    io::Error::new(error.kind(), text)
+}
+
 /// What the weather does to what one station hears.
 fn receiver(options: &MorseOptions) -> io::Result<Option<channel::Channel>> {
     let Some(mut air) = options.weather.0.clone() else { return Ok(None) };
@@ -280,6 +178,8 @@ impl Transport for Morse {
         "morse:,mode=plain,wpm=25,tone=600",
         "morse:,mode=cable,show=yes",
         "morse:,air=test,weather=snr=10",
+        "morse:,mode=fast,band=300-2700",
+        "morse:,duplex=full",
         "morse-listen:,ptt=rts:/dev/ttyUSB0",
     ];
     const EXCLUSIVE: bool = true;
@@ -293,9 +193,9 @@ impl Transport for Morse {
         if let Some(name) = options.air.as_ref().filter(|name| !shared::is_name(name)) {
             return Err(format!("`{name}` names no air: use up to 40 letters, digits, - and _"));
         }
-        let desk = Desk::new(Mode::Room, 1, options.manners(false));
-        let station = Station::new(&options.modem(), Choice::Fixed(Mode::Room), desk);
-        station.map(drop).map_err(|error| error.to_string())?;
+        options.check_band()?;
+        let desk = Desk::new(options.choice().first(), 1, options.manners(false));
+        station(options, desk).map(drop).map_err(|error| error.to_string())?;
         receiver(options).map(drop).map_err(|error| error.to_string())?;
         let by_card = self.is_by_card(options);
         for (name, given) in [("capture", &options.capture), ("playback", &options.playback)] {
@@ -304,6 +204,9 @@ impl Transport for Morse {
             }
         }
         let Some(ptt) = &options.ptt else { return Ok(()) };
+        if options.is_full_duplex() {
+            return Err("ptt keys a transmitter for turns, which duplex=half takes".into());
+        }
         if !by_card {
             return Err(
                 "ptt keys a transmitter while the sound card speaks, which it does not".into()

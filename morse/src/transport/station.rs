@@ -36,6 +36,7 @@ const HISS: f32 = 3e-4;
 const ECHOES: usize = 16;
 
 /// Sound in, sound out; packets on the [`Desk`].
+#[expect(clippy::struct_excessive_bools, reason = "each is independent of the others")]
 #[derive(Debug)]
 pub(crate) struct Station {
     desk: Desk,
@@ -56,6 +57,8 @@ pub(crate) struct Station {
     lag: u64,
     leading: u64,
     lagging: u64,
+    /// Whether it hears while it sends: in another band.
+    full_duplex: bool,
     /// Whether letters are shown as they are sent and read.
     shows: bool,
     /// Where packets of this channel are changed so that the checks of others fail on them.
@@ -69,14 +72,19 @@ pub(crate) struct Station {
 }
 
 impl Station {
-    pub(crate) fn new(config: &Config, choice: Choice, desk: Desk) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        sends: &Config,
+        hears: &Config,
+        choice: Choice,
+        desk: Desk,
+    ) -> Result<Self, ConfigError> {
         Ok(Self {
             desk,
-            modulator: Modulator::new(config)?,
-            demodulator: Demodulator::new(config)?,
+            modulator: Modulator::new(sends)?,
+            demodulator: Demodulator::new(hears)?,
             choice,
             ladder: Ladder::new(choice.first()),
-            rate: config.rate,
+            rate: sends.rate,
             left: 0,
             hearing: 0,
             sounds: false,
@@ -85,6 +93,7 @@ impl Station {
             lag: 0,
             leading: 0,
             lagging: 0,
+            full_duplex: false,
             shows: false,
             channel: 0,
             sent: VecDeque::with_capacity(ECHOES),
@@ -100,6 +109,12 @@ impl Station {
     pub(crate) fn delays(mut self, lead: Duration, lag: Duration) -> Self {
         let samples = |time: Duration| time.as_micros() as u64 * u64::from(self.rate) / 1_000_000;
         (self.lead, self.lag) = (samples(lead), samples(lag));
+        self
+    }
+
+    /// Goes on listening while it sends: what it hears is not itself.
+    pub(crate) fn full_duplex(mut self) -> Self {
+        self.full_duplex = true;
         self
     }
 
@@ -149,7 +164,7 @@ impl Station {
 
     /// Takes what was heard and fills `out` with what is to sound.
     pub(crate) fn step(&mut self, heard: &[f32], out: &mut [f32]) {
-        if !self.sounds {
+        if !self.sounds || self.full_duplex {
             self.noisy.clear();
             for sample in heard {
                 let noise = self.dither.f32() - 0.5;
@@ -259,10 +274,12 @@ impl Station {
             self.lagging = self.lagging.saturating_sub(after.len() as u64);
             if self.lagging == 0 {
                 self.sounds = false;
-                self.hears = false;
                 self.left = 0;
-                // What it heard meanwhile was itself.
-                self.demodulator.reset();
+                if !self.full_duplex {
+                    // What it heard meanwhile was itself.
+                    self.hears = false;
+                    self.demodulator.reset();
+                }
             }
         }
     }
