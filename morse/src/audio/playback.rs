@@ -73,6 +73,12 @@ impl Playback {
         &self.device
     }
 
+    /// The device's own sample rate.
+    #[must_use]
+    pub fn device_rate(&self) -> u32 {
+        self.device_rate
+    }
+
     /// Plays samples after those before, and waits while there is no room for them: at most
     /// 0.4 s are ahead of the device. The device is started by the first samples.
     pub fn write(&mut self, samples: &[f32]) -> Result<(), AudioError> {

@@ -15,6 +15,9 @@
 //!   has `-.-.-` and a gap of 7 dot lengths.
 //! - *Hopping*: of K tones and P streams, stream s is on tone (h·u + s·K/P) mod K in dot length u, counted
 //!   from the header's first; h is 13 for dots of 4 ms and 7 for those of 2 ms.
+//! - *Band*, if both stations say one: K is the largest power of two, from 8 to the mode's, for which the tones have room
+//!   (250 Hz each, 500 in `Room` and `Cable`), P less in proportion and at least 1. The lowest tone is half
+//!   of that above the band's lower limit, and sweeps go from limit to limit.
 //! - *Blocks* of 8 bytes are 130 dot lengths of letters and digits (see [`packing`](crate::packing)). They
 //!   are dealt out to the streams in turn, row after row; `Plain` makes a pause of 4 dot lengths after each.
 //! - *Header*, the first block: 11 bits of length, 3 of the wished mode (7 is none), 2 for the user, from the

@@ -32,6 +32,7 @@ pub(crate) async fn start(station: Station, options: &MorseOptions) -> io::Resul
     let mut keyer = Keyer::open(options.ptt.as_deref())?;
     let lead = if options.ptt.is_some() { options.lead } else { Duration::ZERO };
     let (opened, is_open) = oneshot::channel();
+    let wanted = options.clone();
     let run = move || {
         let open = move || -> Result<Devices, AudioError> {
             Ok((
@@ -46,6 +47,11 @@ pub(crate) async fn start(station: Station, options: &MorseOptions) -> io::Resul
                 return;
             }
         };
+        let (hears, speaks) = (devices.0.device_rate(), devices.1.device_rate());
+        if let Err(error) = wanted.check_rate(hears.min(speaks), "the sound device") {
+            let _ = opened.send(Err(error));
+            return;
+        }
         let via = format!("{} and {}", devices.0.device(), devices.1.device());
         if opened.send(Ok(via)).is_err() {
             return;

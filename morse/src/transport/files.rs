@@ -26,8 +26,9 @@ pub(crate) fn start(mut station: Station, options: &MorseOptions) -> io::Result<
         None => "nothing".into(),
     };
     let via = format!("{} and {}", name(&from), name(&to));
+    let options = options.clone();
     let run = move || {
-        if let Err(error) = carry(&mut station, from, to) {
+        if let Err(error) = carry(&mut station, from, to, &options) {
             station.end(error.to_string());
         }
     };
@@ -36,7 +37,12 @@ pub(crate) fn start(mut station: Station, options: &MorseOptions) -> io::Result<
 }
 
 #[expect(clippy::disallowed_methods, reason = "a file has no clock of its own")]
-fn carry(station: &mut Station, from: Option<PathBuf>, to: Option<PathBuf>) -> io::Result<()> {
+fn carry(
+    station: &mut Station,
+    from: Option<PathBuf>,
+    to: Option<PathBuf>,
+    options: &MorseOptions,
+) -> io::Result<()> {
     // A named pipe opens when its other end does, and that may wait for ours.
     let source = std::thread::spawn(move || from.map(|path| Source::open(&path)).transpose());
     let mut sink = to.map(|path| Sink::open(&path)).transpose()?;
@@ -46,6 +52,10 @@ fn carry(station: &mut Station, from: Option<PathBuf>, to: Option<PathBuf>) -> i
         sink.write(&out)?;
     }
     let mut source = source.join().map_err(|_| io::Error::other("no sound"))??;
+    if let Some(Source::Wav(reader, _, path)) = &source {
+        let what = format!("the sound file {}", path.display());
+        options.check_rate(reader.format().rate, &what)?;
+    }
     let mut due = Instant::now();
     while !station.is_over() {
         if let Some(sink) = &mut sink {

@@ -234,6 +234,22 @@ impl MorseOptions {
         ))
     }
 
+    /// Says that a device or file of so many samples a second cannot carry the band.
+    pub(crate) fn check_rate(&self, rate: u32, what: &str) -> std::io::Result<()> {
+        let [sends, hears] = [self.sends(), self.hears()].map(|modem| modem.band);
+        let highest =
+            [sends, hears].into_iter().flatten().map(|band| band.high).fold(0.0, f64::max);
+        let most = f64::from(rate) * 0.45;
+        if highest <= most {
+            return Ok(());
+        }
+        let text = format!(
+            "{what} has {rate} samples a second, which carry up to {most} Hz: choose a band that ends below, not \
+             at {highest} Hz"
+        );
+        Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, text))
+    }
+
     pub(crate) fn manners(&self, by_card: bool) -> Manners {
         let devices = if by_card { CARDS } else { Duration::ZERO };
         let is_full_duplex = self.is_full_duplex();
