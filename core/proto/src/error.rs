@@ -190,46 +190,43 @@ impl ProtocolError {
     /// What went wrong, for people. Put together by hand: it is all that an engine says in words, and the
     /// machinery of `format!` is a tenth of a small guest.
     pub(crate) fn text(&self) -> String {
-        let number = |mut n: u64| {
-            let mut digits = String::new();
-            loop {
-                digits.insert(0, char::from(b'0' + (n % 10).to_le_bytes()[0]));
-                n /= 10;
-                if n == 0 {
-                    return digits;
-                }
-            }
+        let between = |before, first, then, second, after| {
+            let mut text = String::from(before);
+            push_number(&mut text, first);
+            text.push_str(then);
+            push_number(&mut text, second);
+            text.push_str(after);
+            text
         };
-        let (what, first, then, second, end) = match self {
-            Self::NotIpfi => ("the peer does not speak IPFI", None, "", None, ""),
+        let (what, more) = match *self {
             Self::Version { theirs } => {
-                let ours = crate::VERSION.into();
-                let theirs = (*theirs).into();
-                ("the peer speaks version ", Some(theirs), ", this is version ", Some(ours), "")
+                let (ours, then) = (crate::VERSION.into(), ", this is version ");
+                return between("the peer speaks version ", theirs.into(), then, ours, "");
             }
             Self::Codec { ours, theirs } => {
-                let (ours, theirs) = ((*ours).into(), (*theirs).into());
-                ("the peer uses codec ", Some(theirs), ", this side uses codec ", Some(ours), "")
+                let then = ", this side uses codec ";
+                return between("the peer uses codec ", theirs.into(), then, ours.into(), "");
             }
             Self::FrameTooLong { len, max } => {
-                ("a frame of ", Some(*len), " bytes, at most ", Some(*max), " are allowed")
+                return between("a frame of ", len, " bytes, at most ", max, " are allowed");
             }
-            Self::Malformed(what) => ("malformed ", None, *what, None, ""),
-            Self::BadNumber(what) => ("a number that may not be used: ", None, *what, None, ""),
-            Self::CreditExceeded => ("more bytes than there was credit for", None, "", None, ""),
-            Self::TooManyResets => ("too many resets in a second", None, "", None, ""),
-            Self::TooManyEmptyFrames => {
-                ("too many frames without effect in a second", None, "", None, "")
-            }
-            Self::NotReading => ("the peer does not take what it asked for", None, "", None, ""),
+            Self::NotIpfi => ("the peer does not speak IPFI", ""),
+            Self::Malformed(what) => ("malformed ", what),
+            Self::BadNumber(what) => ("a number that may not be used: ", what),
+            Self::CreditExceeded => ("more bytes than there was credit for", ""),
+            Self::TooManyResets => ("too many resets in a second", ""),
+            Self::TooManyEmptyFrames => ("too many frames without effect in a second", ""),
+            Self::NotReading => ("the peer does not take what it asked for", ""),
         };
-        let mut text = String::from(what);
-        for (number, after) in [(first.map(number), then), (second.map(number), end)] {
-            text.push_str(&number.unwrap_or_default());
-            text.push_str(after);
-        }
-        text
+        [what, more].concat()
     }
+}
+
+fn push_number(text: &mut String, number: u64) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.push(char::from(b'0' + (number % 10).to_le_bytes()[0]));
 }
 
 /// A breach of the protocol on its way out of the engine: a pointer, because nearly every function may fail so,
