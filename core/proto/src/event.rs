@@ -16,7 +16,7 @@ macro_rules! ids {
             /// A small number, reused, by which the application may index a table of its own.
             #[must_use]
             pub fn index(self) -> usize {
-                self.0.index as usize
+                self.0.index() as usize
             }
         }
     )* };
@@ -136,11 +136,9 @@ impl Items {
             return Some(&self.bytes);
         }
         // The engine has checked the lengths.
-        let rest = self.bytes.get(self.at..)?;
-        let (len, used) = crate::varint::decode(rest).ok()?;
-        let start = self.at + used;
-        self.at = start + usize::try_from(len).ok()?;
-        self.bytes.get(start..self.at)
+        let (item, rest) = crate::varint::split(self.bytes.get(self.at..)?)?;
+        self.at = self.bytes.len() - rest.len();
+        Some(item)
     }
 
     /// The next item, which stays the next.
@@ -149,9 +147,7 @@ impl Items {
         if self.single {
             return Some(&self.bytes);
         }
-        let rest = self.bytes.get(self.at..)?;
-        let (len, used) = crate::varint::decode(rest).ok()?;
-        rest.get(used..used + usize::try_from(len).ok()?)
+        Some(crate::varint::split(self.bytes.get(self.at..)?)?.0)
     }
 
     /// The next item as a vector of its own; a large one is not copied.

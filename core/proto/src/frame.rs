@@ -59,7 +59,7 @@ pub(crate) struct StreamRef {
 }
 
 impl StreamRef {
-    fn from_wire(value: u32) -> Self {
+    pub(crate) fn from_wire(value: u32) -> Self {
         Self { number: value >> 1, by_sender: value & 1 == 0 }
     }
 
@@ -106,15 +106,41 @@ pub(crate) struct Open {
 /// The front of a frame, up to the payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Header {
-    Call { call: u32, procedure: u32 },
-    Answer { call: u32 },
-    Items { stream: StreamRef },
+    /// CALL or OPEN.
     Open(Open),
-    Arguments { call: u32, more: bool, handles: Vec<RawHandle> },
-    Result { call: u32, more: bool, total: Option<u64>, handles: Vec<RawHandle> },
-    Item { stream: StreamRef, more: bool, handles: Vec<RawHandle> },
+    /// ANSWER or RESULT, ARGUMENTS, ITEM: the type, and the number of a call or stream.
+    Part {
+        head: u8,
+        number: u32,
+        more: bool,
+        total: Option<u64>,
+        handles: Vec<RawHandle>,
+    },
+    Items {
+        stream: StreamRef,
+    },
     Control(u8),
     Unknown,
+}
+
+impl Header {
+    /// What a CALL says: no more than the number of the procedure.
+    fn call(call: u32, procedure: u32) -> Self {
+        Self::Open(Open {
+            call,
+            target: RawTarget::Procedure(procedure),
+            priority: Priority::Normal,
+            more: false,
+            deadline: None,
+            total: None,
+            handles: Vec::new(),
+        })
+    }
+
+    /// What an ANSWER says: that it is the whole result.
+    fn answer(number: u32) -> Self {
+        Self::Part { head: kind::RESULT, number, more: false, total: None, handles: Vec::new() }
+    }
 }
 
 /// A frame without payload.
@@ -142,222 +168,257 @@ pub(crate) enum ParseError {
     Invalid(&'static str),
 }
 
-const fn malformed(what: &'static str) -> ParseError {
-    ParseError::Invalid(what)
-}
-
-type Parse<T> = Result<T, ParseError>;
-
+/// Takes fields off the front of a frame. After the first that cannot be read all are empty, and only
+/// [`end`](Self::end) says so: asking once is less code than asking at each.
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    error: Option<ParseError>,
 }
 
 impl<'a> Reader<'a> {
-    #[inline]
-    fn byte(&mut self) -> Parse<u8> {
-        let byte = *self.bytes.get(self.at).ok_or(ParseError::Incomplete)?;
-        self.at += 1;
-        Ok(byte)
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, error: None }
+    }
+
+    #[cold]
+    fn fail(&mut self, error: ParseError) {
+        self.error.get_or_insert(error);
+        self.bytes = &[];
+    }
+
+    #[cold]
+    fn malformed(&mut self, what: &'static str) {
+        self.fail(ParseError::Invalid(what));
+    }
+
+    fn end<T>(self, value: T) -> Result<(T, usize), ParseError> {
+        match self.error {
+            None => Ok((value, self.at)),
+            Some(error) => Err(error),
+        }
     }
 
     #[inline]
-    fn long(&mut self) -> Parse<u64> {
-        match varint::decode(self.bytes.get(self.at..).unwrap_or_default()) {
+    fn byte(&mut self) -> u8 {
+        self.take(1).first().copied().unwrap_or_default()
+    }
+
+    fn long(&mut self) -> u64 {
+        match varint::decode(self.rest()) {
             Ok((value, used)) => {
                 self.at += used;
-                Ok(value)
+                return value;
             }
-            Err(Stop::Incomplete) => Err(ParseError::Incomplete),
-            Err(Stop::TooLong) => Err(malformed("integer")),
+            Err(Stop::Incomplete) => self.fail(ParseError::Incomplete),
+            Err(Stop::TooLong) => self.malformed("integer"),
         }
+        0
     }
 
-    #[inline]
-    fn number(&mut self) -> Parse<u32> {
-        // Numbers stay far below this; the margin keeps all sums and shifts in range.
-        u32::try_from(self.long()?).ok().filter(|&n| n < 1 << 30).ok_or(malformed("number"))
+    /// Numbers stay far below the limit here; the margin keeps all sums and shifts in range.
+    fn number(&mut self) -> u32 {
+        let number = u32::try_from(self.long()).ok().filter(|&n| n < 1 << 30);
+        number.unwrap_or_else(|| {
+            self.malformed("number");
+            0
+        })
     }
 
-    fn code(&mut self) -> Parse<Code> {
-        u32::try_from(self.long()?).map(Code).map_err(|_| malformed("code"))
+    fn code(&mut self) -> Code {
+        Code(u32::try_from(self.long()).unwrap_or_else(|_| {
+            self.malformed("code");
+            0
+        }))
     }
 
-    fn take(&mut self, len: usize) -> Parse<&'a [u8]> {
-        let end = self.at.checked_add(len).ok_or(ParseError::Incomplete)?;
-        let bytes = self.bytes.get(self.at..end).ok_or(ParseError::Incomplete)?;
-        self.at = end;
-        Ok(bytes)
+    fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    fn fixed(&mut self) -> Parse<u64> {
-        let bytes = self.take(8)?;
-        Ok(bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
+    fn take(&mut self, len: usize) -> &'a [u8] {
+        let Some(bytes) = self.rest().get(..len) else {
+            self.fail(ParseError::Incomplete);
+            return &[];
+        };
+        self.at += len;
+        bytes
     }
 
-    fn text(&mut self, max: usize, what: &'static str) -> Parse<String> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        self.at = self.bytes.len();
+    fn fixed(&mut self) -> u64 {
+        self.take(8).iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte))
+    }
+
+    /// Bytes that have to be text.
+    fn text(&mut self, bytes: &[u8], what: &'static str) -> String {
+        String::from(core::str::from_utf8(bytes).unwrap_or_else(|_| {
+            self.malformed(what);
+            ""
+        }))
+    }
+
+    /// All that is left, as text.
+    fn last(&mut self, max: usize, what: &'static str) -> String {
+        let rest = self.rest();
+        self.at += rest.len();
         if rest.len() > max {
-            return Err(malformed(what));
+            self.malformed(what);
+            return String::new();
         }
-        core::str::from_utf8(rest).map(String::from).map_err(|_| malformed(what))
+        self.text(rest, what)
     }
 
-    fn stream(&mut self) -> Parse<StreamRef> {
-        self.number().map(StreamRef::from_wire)
+    fn stream(&mut self) -> StreamRef {
+        StreamRef::from_wire(self.number())
     }
 
-    fn handles(&mut self) -> Parse<Vec<RawHandle>> {
-        let count = self.long()?;
-        if count > MAX_HANDLES as u64 {
-            return Err(malformed("list of handles"));
+    fn flags(&mut self, known: u8) -> u8 {
+        let flags = self.byte();
+        if flags & !known != 0 {
+            self.malformed("flags");
         }
+        flags
+    }
+
+    fn long_if(&mut self, is_there: bool) -> Option<u64> {
+        is_there.then(|| self.long())
+    }
+
+    fn handles(&mut self, flags: u8) -> Vec<RawHandle> {
         let mut handles = Vec::new();
+        if flags & HANDLES == 0 {
+            return handles;
+        }
+        let count = self.long();
+        if count > MAX_HANDLES as u64 {
+            self.malformed("list of handles");
+            return handles;
+        }
         for _ in 0..count {
-            let value = self.number()?;
+            let value = self.number();
             handles.push(match value & 3 {
                 0 => RawHandle::Callback(value >> 2),
                 1 => RawHandle::Receiver(value >> 2),
                 2 => RawHandle::Sender(value >> 2),
-                _ => return Err(malformed("handle")),
+                _ => {
+                    self.malformed("handle");
+                    return handles;
+                }
             });
         }
-        Ok(handles)
+        handles
     }
 }
 
 /// Reads the front of a frame; `bytes` is the frame after its length, or the beginning of it. Says
 /// how many bytes the front took.
 #[inline]
-pub(crate) fn parse_header(bytes: &[u8]) -> Parse<(Header, usize)> {
-    let mut reader = Reader { bytes, at: 0 };
-    let head = reader.byte()?;
-    if head >= 0xc0 {
-        let header = parse_long_header(head, &mut reader)?;
-        return Ok((header, reader.at));
-    }
-    let mut number = u32::from(head & 0x3f);
-    if number == ESCAPE {
-        number += reader.number()?;
-    }
-    let header = match head & 0xc0 {
-        CALL => Header::Call { call: number, procedure: reader.number()? },
-        ANSWER => Header::Answer { call: number },
-        _ => Header::Items { stream: StreamRef::from_wire(number) },
-    };
-    Ok((header, reader.at))
-}
-
-fn parse_long_header(head: u8, reader: &mut Reader<'_>) -> Parse<Header> {
-    Ok(match head {
-        kind::OPEN => Header::Open(parse_open(reader)?),
-        kind::ARGUMENTS => {
-            let call = reader.number()?;
-            let flags = flags(reader, MORE | HANDLES)?;
-            Header::Arguments { call, more: flags & MORE != 0, handles: handles(reader, flags)? }
-        }
-        kind::RESULT => {
-            let call = reader.number()?;
-            let flags = flags(reader, MORE | HANDLES | TOTAL)?;
-            let total = if flags & TOTAL != 0 { Some(reader.long()?) } else { None };
-            let handles = handles(reader, flags)?;
-            Header::Result { call, more: flags & MORE != 0, total, handles }
-        }
-        kind::ITEM => {
-            let stream = reader.stream()?;
-            let flags = flags(reader, MORE | HANDLES)?;
-            Header::Item { stream, more: flags & MORE != 0, handles: handles(reader, flags)? }
+pub(crate) fn parse_header(bytes: &[u8]) -> Result<(Header, usize), ParseError> {
+    let mut reader = Reader::new(bytes);
+    let head = reader.byte();
+    let header = match head {
+        kind::OPEN => Header::Open(parse_open(&mut reader)),
+        kind::ARGUMENTS | kind::RESULT | kind::ITEM => {
+            let number = reader.number();
+            let total = if head == kind::RESULT { TOTAL } else { 0 };
+            let flags = reader.flags(MORE | HANDLES | total);
+            let total = reader.long_if(flags & TOTAL != 0);
+            let handles = reader.handles(flags);
+            Header::Part { head, number, more: flags & MORE != 0, total, handles }
         }
         kind::ERROR | kind::CANCEL | kind::END..=kind::BYE => Header::Control(head),
-        _ => Header::Unknown,
-    })
-}
-
-fn flags(reader: &mut Reader<'_>, known: u8) -> Parse<u8> {
-    let flags = reader.byte()?;
-    if flags & !known == 0 { Ok(flags) } else { Err(malformed("flags")) }
-}
-
-fn handles(reader: &mut Reader<'_>, flags: u8) -> Parse<Vec<RawHandle>> {
-    if flags & HANDLES != 0 { reader.handles() } else { Ok(Vec::new()) }
-}
-
-fn parse_open(reader: &mut Reader<'_>) -> Parse<Open> {
-    let call = reader.number()?;
-    let flags = reader.byte()?;
-    let target = match flags >> TARGET_SHIFT & 3 {
-        0 => RawTarget::Procedure(reader.number()?),
-        1 => RawTarget::Callback(reader.number()?),
-        2 => {
-            let fingerprint = reader.fixed()?;
-            let len = usize::from(reader.byte()?);
-            let name = core::str::from_utf8(reader.take(len)?).map_err(|_| malformed("name"))?;
-            RawTarget::Named { name: name.into(), fingerprint }
+        _ if head >= 0xc0 => Header::Unknown,
+        _ => {
+            let mut number = u32::from(head & 0x3f);
+            if number == ESCAPE {
+                number += reader.number();
+            }
+            match head & 0xc0 {
+                CALL => Header::call(number, reader.number()),
+                ANSWER => Header::answer(number),
+                _ => Header::Items { stream: StreamRef::from_wire(number) },
+            }
         }
-        _ => return Err(malformed("target")),
+    };
+    reader.end(header)
+}
+
+fn parse_open(reader: &mut Reader<'_>) -> Open {
+    let call = reader.number();
+    let flags = reader.byte();
+    let target = match flags >> TARGET_SHIFT & 3 {
+        0 => RawTarget::Procedure(reader.number()),
+        1 => RawTarget::Callback(reader.number()),
+        2 => {
+            let fingerprint = reader.fixed();
+            let len = usize::from(reader.byte());
+            let name = reader.take(len);
+            RawTarget::Named { name: reader.text(name, "name"), fingerprint }
+        }
+        _ => {
+            reader.malformed("target");
+            RawTarget::Procedure(0)
+        }
     };
     let priority = match flags >> PRIORITY_SHIFT & 3 {
-        0 => Priority::Normal,
         1 => Priority::High,
         2 => Priority::Low,
-        _ => return Err(malformed("priority")),
+        other => {
+            if other != 0 {
+                reader.malformed("priority");
+            }
+            Priority::Normal
+        }
     };
-    let deadline = if flags & DEADLINE != 0 { Some(reader.long()?) } else { None };
-    let total = if flags & TOTAL != 0 { Some(reader.long()?) } else { None };
-    let handles = handles(reader, flags)?;
-    Ok(Open { call, target, priority, more: flags & MORE != 0, deadline, total, handles })
+    let deadline = reader.long_if(flags & DEADLINE != 0);
+    let total = reader.long_if(flags & TOTAL != 0);
+    let handles = reader.handles(flags);
+    Open { call, target, priority, more: flags & MORE != 0, deadline, total, handles }
 }
 
 /// Reads a whole frame of the type `head`.
 pub(crate) fn parse_control(head: u8, frame: &[u8]) -> Result<Control, Breach> {
-    let mut reader = Reader { bytes: frame, at: 1 };
-    let control = parse_control_body(head, &mut reader).map_err(|error| match error {
-        ParseError::Incomplete => Breach::malformed("frame: too short"),
-        ParseError::Invalid(what) => Breach::malformed(what),
-    })?;
-    if reader.at < frame.len() {
-        return Err(Breach::malformed("frame: too long"));
-    }
-    Ok(control)
-}
-
-fn parse_control_body(head: u8, reader: &mut Reader<'_>) -> Parse<Control> {
-    Ok(match head {
+    let mut reader = Reader::new(frame);
+    reader.at = 1;
+    let control = match head {
         kind::ERROR => Control::Error {
-            call: reader.number()?,
-            started: flags(reader, 1)? == 1,
-            code: reader.code()?,
-            text: reader.text(MAX_TEXT, "text")?,
+            call: reader.number(),
+            started: reader.flags(1) == 1,
+            code: reader.code(),
+            text: reader.last(MAX_TEXT, "text"),
         },
-        kind::CANCEL => Control::Cancel { call: reader.number()?, code: reader.code()? },
+        kind::CANCEL => Control::Cancel { call: reader.number(), code: reader.code() },
         kind::END => Control::End {
-            stream: reader.stream()?,
-            code: reader.code()?,
-            text: reader.text(MAX_TEXT, "text")?,
+            stream: reader.stream(),
+            code: reader.code(),
+            text: reader.last(MAX_TEXT, "text"),
         },
-        kind::STOP => Control::Stop { stream: reader.stream()?, code: reader.code()? },
-        kind::CREDIT => Control::Credit { stream: reader.stream()?, bytes: reader.long()? },
+        kind::STOP => Control::Stop { stream: reader.stream(), code: reader.code() },
+        kind::CREDIT => Control::Credit { stream: reader.stream(), bytes: reader.long() },
         kind::ADMIT_ARGUMENTS => {
-            Control::AdmitArguments { call: reader.number()?, bytes: reader.long()? }
+            Control::AdmitArguments { call: reader.number(), bytes: reader.long() }
         }
-        kind::ADMIT_RESULT => {
-            Control::AdmitResult { call: reader.number()?, bytes: reader.long()? }
-        }
+        kind::ADMIT_RESULT => Control::AdmitResult { call: reader.number(), bytes: reader.long() },
         kind::BIND => Control::Bind {
-            number: reader.number()?,
-            fingerprint: reader.fixed()?,
-            name: reader.text(MAX_NAME, "name")?,
+            number: reader.number(),
+            fingerprint: reader.fixed(),
+            name: reader.last(MAX_NAME, "name"),
         },
-        kind::RELEASE => Control::Release { callback: reader.number()? },
-        kind::PING => Control::Ping { token: reader.long()? },
-        kind::PONG => Control::Pong { token: reader.long()? },
+        kind::RELEASE => Control::Release { callback: reader.number() },
+        kind::PING => Control::Ping { token: reader.long() },
+        kind::PONG => Control::Pong { token: reader.long() },
         kind::GOAWAY => {
-            Control::GoAway { code: reader.code()?, text: reader.text(MAX_TEXT, "text")? }
+            Control::GoAway { code: reader.code(), text: reader.last(MAX_TEXT, "text") }
         }
-        kind::BYE => Control::Bye,
-        _ => return Err(malformed("type")),
-    })
+        // BYE; there are no others.
+        _ => Control::Bye,
+    };
+    match reader.end(control) {
+        Ok((control, used)) if used == frame.len() => Ok(control),
+        Ok(_) => Err(Breach::malformed("frame: too long")),
+        Err(ParseError::Incomplete) => Err(Breach::malformed("frame: too short")),
+        Err(ParseError::Invalid(what)) => Err(Breach::malformed(what)),
+    }
 }
 
 fn number_len(number: u32) -> usize {
@@ -388,19 +449,15 @@ pub(crate) fn put(out: &mut Vec<u8>, payload: usize, write: impl FnOnce(&mut Vec
     out.push(0);
     write(out);
     let len = out.len() - start - 1 + payload;
-    if let (Ok(byte @ 0..=0x7f), Some(place)) = (u8::try_from(len), out.get_mut(start)) {
-        *place = byte;
-        return;
+    let (mut at, mut rest) = (start, len);
+    while rest >= 0x80 {
+        out.insert(at, rest.to_le_bytes()[0] | 0x80);
+        at += 1;
+        rest >>= 7;
     }
-    let end = out.len();
-    varint::encode(len as u64, out);
-    let more = out.len() - end;
-    if let Some(frame) = out.get_mut(start..) {
-        // The length came last: first with it, and over the byte that was kept for it.
-        frame.rotate_right(more);
-        frame.copy_within(more + 1.., more);
+    if let Some(place) = out.get_mut(at) {
+        *place = rest.to_le_bytes()[0];
     }
-    out.pop();
 }
 
 /// Appends the type and integers of a frame.

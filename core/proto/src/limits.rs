@@ -1,7 +1,7 @@
 //! What a peer may make this side hold.
 
-use crate::SharedBudget;
 use crate::handshake::Hello;
+use crate::{PeerLimits, SharedBudget};
 use alloc::sync::Arc;
 use core::time::Duration;
 
@@ -15,6 +15,12 @@ pub const MAX_HANDLES: usize = 64;
 pub(crate) const HANDLE_COST: usize = 128;
 /// Messages up to this many bytes are queued as finished frames.
 pub(crate) const SMALL: usize = 2048;
+
+/// Whether there are short cuts for small messages, classes of what is sent, and frames as large as the wire is
+/// fast: without the feature the compiler leaves them out.
+pub(crate) const SPEED: bool = cfg!(feature = "speed");
+/// How many classes take turns in what is sent.
+pub(crate) const CLASSES: usize = if SPEED { 3 } else { 1 };
 
 /// Limits on what a peer may make this side hold. All are checked before anything is allocated.
 ///
@@ -123,19 +129,37 @@ impl Limits {
     /// The limits as they hold: rounded down to what can be announced, and consistent.
     #[must_use]
     pub fn rounded(&self) -> Self {
+        let mut limits = self.clone();
+        limits.round();
+        limits
+    }
+
+    pub(crate) fn round(&mut self) {
         let announced = Hello::new(0, self).limits();
-        Self {
-            max_frame: announced.max_frame,
-            max_message: announced.max_message,
-            message_window: announced.message_window,
-            max_buffered: self.max_buffered.max(2 * announced.max_message),
-            max_calls: announced.max_calls,
-            max_streams: announced.max_streams,
-            stream_window: announced.stream_window,
-            max_callbacks: announced.max_callbacks,
-            max_bindings: announced.max_bindings,
-            ..self.clone()
-        }
+        self.max_frame = announced.max_frame;
+        self.max_message = announced.max_message;
+        self.message_window = announced.message_window;
+        self.max_buffered = self.max_buffered.max(2 * announced.max_message);
+        self.max_calls = announced.max_calls;
+        self.max_streams = announced.max_streams;
+        self.stream_window = announced.stream_window;
+        self.max_callbacks = announced.max_callbacks;
+        self.max_bindings = announced.max_bindings;
+    }
+
+    /// Says whether [`round`](Self::round) would change nothing.
+    pub(crate) fn is_rounded(&self) -> bool {
+        let as_they_are = PeerLimits {
+            max_frame: self.max_frame,
+            max_calls: self.max_calls,
+            max_message: self.max_message,
+            message_window: self.message_window,
+            max_streams: self.max_streams,
+            stream_window: self.stream_window,
+            max_callbacks: self.max_callbacks,
+            max_bindings: self.max_bindings,
+        };
+        as_they_are == Hello::new(0, self).limits() && self.max_buffered >= 2 * self.max_message
     }
 
     /// The most bytes that a peer can make the engine hold, whatever it sends and however little it
@@ -263,8 +287,9 @@ impl Bucket {
     /// Says whether it may happen once more.
     pub(crate) fn take(&mut self, now: crate::Instant) -> bool {
         if self.left == 0 {
-            let earned = now.since(self.filled).saturating_mul(u64::from(self.rate)) / 1_000_000;
-            self.left = u32::try_from(earned).unwrap_or(u32::MAX).min(self.rate);
+            // It holds what a second brings.
+            let earned = now.since(self.filled).min(1_000_000) * u64::from(self.rate) / 1_000_000;
+            self.left = u32::try_from(earned).unwrap_or(self.rate);
             if self.left > 0 {
                 self.filled = now;
             }
@@ -273,7 +298,8 @@ impl Bucket {
     }
 }
 
-/// Which of the calls and messages that wait are sent first.
+/// Which of the calls and messages that wait are sent first. Without the feature `speed` it travels, and
+/// means nothing to this side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Priority {
@@ -291,7 +317,7 @@ impl Priority {
     pub(crate) const ALL: [Self; 3] = [Self::Low, Self::Normal, Self::High];
 
     pub(crate) fn index(self) -> usize {
-        self as usize
+        if SPEED { self as usize } else { 0 }
     }
 }
 

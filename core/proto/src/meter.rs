@@ -1,6 +1,7 @@
 //! How fast the wire takes bytes, and how large a frame may be.
 
 use crate::Instant;
+use crate::limits::SPEED;
 
 /// A frame of a large message may keep the wire busy for this long.
 const FRAME_MICROS: u64 = 10_000;
@@ -25,19 +26,19 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn new(hint: Option<u64>) -> Self {
-        let frame = hint.map_or(FIRST_FRAME, ideal);
+        let frame = hint.filter(|_| SPEED).map_or(FIRST_FRAME, ideal);
         Self { hint, rate: None, busy: None, frame }
     }
 
     /// Payload bytes in one frame of a large message.
     pub(crate) fn frame(&self) -> usize {
-        self.frame
+        if SPEED { self.frame } else { FIRST_FRAME }
     }
 
     /// Bytes a second, if anything is known. What was measured counts, unless the driver knows
     /// that the wire is slower than its buffers make it look.
     pub(crate) fn rate(&self) -> Option<u64> {
-        match (self.hint, self.rate) {
+        match (self.hint, self.rate.filter(|_| SPEED)) {
             (Some(hint), Some(rate)) => Some(rate.min(hint)),
             (hint, rate) => hint.or(rate),
         }
@@ -50,7 +51,7 @@ impl Meter {
 
     /// The driver asks for bytes.
     pub(crate) fn asked(&mut self, now: Instant) {
-        let Some((since, bytes)) = self.busy.take() else { return };
+        let Some((since, bytes)) = self.busy.take().filter(|_| SPEED) else { return };
         let micros = now.since(since).max(1);
         let sample = (bytes as u64).saturating_mul(1_000_000) / micros;
         self.rate = Some(self.rate.map_or(sample, |rate| (rate * 3 + sample) / 4).max(1));

@@ -2,11 +2,73 @@
 
 use alloc::vec::Vec;
 
-/// A place in a table, and which of its successive tenants is meant.
+/// A place in a table, and which of its successive tenants is meant. In one word, because keys are handed
+/// around everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Key {
-    pub(crate) index: u32,
-    pub(crate) generation: u32,
+pub(crate) struct Key(u64);
+
+impl Key {
+    #[inline]
+    pub(crate) const fn new(index: u32, generation: u32) -> Self {
+        Self((generation as u64) << 32 | index as u64)
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    pub(crate) const fn index(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline]
+    pub(crate) const fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// The generation after this one; the two upper bits are kept for a [`Tag`].
+    #[inline]
+    pub(crate) const fn next_generation(generation: u32) -> u32 {
+        (generation + 1) & (u32::MAX >> 2)
+    }
+}
+
+/// What a key is of, where keys of several kinds wait together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tag {
+    /// A call of ours.
+    Call,
+    /// A call of the peer.
+    Incoming,
+    /// The arguments of a call of the peer, where the call itself has another meaning.
+    Arguments,
+    Stream,
+}
+
+/// A key, and what it is of, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tagged(u64);
+
+impl Tag {
+    #[inline]
+    pub(crate) const fn of(self, key: Key) -> Tagged {
+        Tagged((self as u64) << 62 | key.0)
+    }
+}
+
+impl Tagged {
+    #[inline]
+    pub(crate) const fn tag(self) -> Tag {
+        match self.0 >> 62 {
+            0 => Tag::Call,
+            1 => Tag::Incoming,
+            2 => Tag::Arguments,
+            _ => Tag::Stream,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn key(self) -> Key {
+        Key(self.0 & (u64::MAX >> 2))
+    }
 }
 
 #[derive(Debug)]
@@ -39,26 +101,26 @@ impl<T> Slab<T> {
             && let Some(place) = self.places.get_mut(index as usize)
         {
             place.value = Some(value);
-            return Key { index, generation: place.generation };
+            return Key::new(index, place.generation);
         }
         let index = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
         self.places.push(Place { generation: 0, value: Some(value) });
-        Key { index, generation: 0 }
+        Key::new(index, 0)
     }
 
     #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
         self.places
-            .get(key.index as usize)
-            .filter(|place| place.generation == key.generation)
+            .get(key.index() as usize)
+            .filter(|place| place.generation == key.generation())
             .and_then(|place| place.value.as_ref())
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         self.places
-            .get_mut(key.index as usize)
-            .filter(|place| place.generation == key.generation)
+            .get_mut(key.index() as usize)
+            .filter(|place| place.generation == key.generation())
             .and_then(|place| place.value.as_mut())
     }
 
@@ -66,11 +128,11 @@ impl<T> Slab<T> {
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let place = self
             .places
-            .get_mut(key.index as usize)
-            .filter(|place| place.generation == key.generation)?;
+            .get_mut(key.index() as usize)
+            .filter(|place| place.generation == key.generation())?;
         let value = place.value.take()?;
-        place.generation = place.generation.wrapping_add(1);
-        self.free.push(key.index);
+        place.generation = Key::next_generation(place.generation);
+        self.free.push(key.index());
         self.len -= 1;
         Some(value)
     }
@@ -79,7 +141,7 @@ impl<T> Slab<T> {
         let mut keys = Vec::new();
         for (place, index) in self.places.iter().zip(0..) {
             if place.value.is_some() {
-                keys.push(Key { index, generation: place.generation });
+                keys.push(Key::new(index, place.generation));
             }
         }
         keys
@@ -128,8 +190,8 @@ impl Numbers {
 #[inline]
 pub(crate) fn at_mut<T: Default>(table: &mut Vec<T>, index: u32) -> &mut T {
     let index = index as usize;
-    if index >= table.len() {
-        table.resize_with(index + 1, T::default);
+    while index >= table.len() {
+        table.push(T::default());
     }
     #[expect(clippy::indexing_slicing, reason = "just grown")]
     &mut table[index]

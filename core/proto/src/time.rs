@@ -30,6 +30,11 @@ impl Instant {
         self.0
     }
 
+    /// So many microseconds later.
+    pub(crate) fn after(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
     pub(crate) fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -39,8 +44,7 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(micros))
+        self.after(micros(duration))
     }
 }
 
@@ -51,4 +55,10 @@ impl Sub for Instant {
     fn sub(self, earlier: Self) -> Duration {
         Duration::from_micros(self.since(earlier))
     }
+}
+
+/// A duration in whole microseconds; longer ones than there are count as the longest.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    // Half of all there is, so that nothing below can overflow.
+    duration.as_secs().min(u64::MAX / 2_000_000) * 1_000_000 + u64::from(duration.subsec_micros())
 }

@@ -46,6 +46,13 @@ pub(crate) fn encode(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
+/// What stands at the front of `bytes` after its length, and what follows that.
+#[inline]
+pub(crate) fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, used) = decode(bytes).ok()?;
+    bytes.get(used..)?.split_at_checked(usize::try_from(len).ok()?)
+}
+
 /// How many bytes `encode` appends.
 #[inline]
 pub(crate) fn len(value: u64) -> usize {

@@ -1,14 +1,13 @@
 //! How calls that the peer opened end.
 
 use super::Connection;
-use super::lifecycle::Timer;
 use super::message::Outgoing;
-use super::outbox::{Mark, Source};
+use super::outbox::Mark;
 use super::serving::{InCall, InState};
 use crate::event::Handle;
 use crate::frame::{self, kind, put_part};
-use crate::limits::SMALL;
-use crate::table::Key;
+use crate::limits::{SMALL, SPEED};
+use crate::table::{Key, Tag};
 use crate::{Breach, CallError, Code, Failure, IncomingId, Instant, MAX_TEXT, Started};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -34,8 +33,10 @@ impl Connection {
         self.clock.ended(now);
         let max = self.peer.max_message;
         let small = SMALL.min(self.frame_size());
-        let place =
-            self.incoming.get_mut(key.index as usize).filter(|c| c.generation == key.generation);
+        let place = self
+            .incoming
+            .get_mut(key.index() as usize)
+            .filter(|c| c.generation == key.generation());
         let Some(call) = place.filter(|call| matches!(call.state, InState::Running(_))) else {
             self.discard(handles);
             return Err(if self.is_closed() { CallError::Closed } else { CallError::Finished });
@@ -55,9 +56,9 @@ impl Connection {
             self.end_call(key, &Failure::new(Code::TOO_LARGE, Started::Yes));
             return Err(CallError::TooLarge { max });
         }
-        if payload.len() <= small && handles.is_empty() {
+        if SPEED && payload.len() <= small && handles.is_empty() {
             let queue = self.out.express(class);
-            frame::put_answer(key.index, &payload, queue.tail());
+            frame::put_answer(key.index(), &payload, queue.tail());
             call.state = InState::Over(Mark::small(class, queue.end()));
             let charged = core::mem::take(&mut call.charged);
             if call.deadline.is_some() {
@@ -87,7 +88,7 @@ impl Connection {
         self.stop_timer(key);
         if let Some(call) = self.incoming_mut(key) {
             call.state = InState::Answering(Box::new(out));
-            self.out.enqueue(class, Source::Answer(key));
+            self.out.enqueue(class, Tag::Incoming.of(key));
         }
         Ok(())
     }
@@ -122,12 +123,12 @@ impl Connection {
         match state {
             InState::Receiving(receiving) => {
                 if let Some(until) = receiving.until {
-                    self.timers.remove(&(until, Timer::Arguments(key)));
+                    self.timers.remove(&(until, Tag::Arguments.of(key)));
                 }
                 self.drop_assembly(receiving.assembly);
             }
             InState::Answering(out) => {
-                let source = Source::Answer(key);
+                let source = Tag::Incoming.of(key);
                 self.out.detach(source, |n| out.rest().get(..n).unwrap_or_default().to_vec());
                 self.out.dequeue(class, source);
                 self.budget.release(out.charged);
@@ -138,7 +139,7 @@ impl Connection {
             InState::Over(_) | InState::Running(_) => {}
         }
         let started = u64::from(failure.started != Started::No);
-        let fields = [u64::from(key.index), started, u64::from(failure.code.0)];
+        let fields = [u64::from(key.index()), started, u64::from(failure.code.0)];
         let text = frame::clip(&failure.text, MAX_TEXT);
         let mark = self.out.control(kind::ERROR, &fields, text.as_bytes());
         self.end_with(key, InState::Over(mark));
@@ -146,7 +147,7 @@ impl Connection {
 
     fn stop_timer(&mut self, key: Key) {
         if let Some(deadline) = self.incoming_mut(key).and_then(|call| call.deadline.take()) {
-            self.timers.remove(&(deadline, Timer::Incoming(key)));
+            self.timers.remove(&(deadline, Tag::Incoming.of(key)));
         }
     }
 
@@ -171,10 +172,10 @@ impl Connection {
         let (n, handles, more) = out.cut(frame_size, &peer);
         let handles = self.raw_handles(&handles);
         if first && !more && handles.is_empty() {
-            frame::put_answer_front(key.index, n, &mut self.out.stage);
+            frame::put_answer_front(key.index(), n, &mut self.out.stage);
         } else {
             let total = (first && more).then_some(total);
-            put_part(kind::RESULT, key.index, more, total, &handles, n, &mut self.out.stage);
+            put_part(kind::RESULT, key.index(), more, total, &handles, n, &mut self.out.stage);
         }
         Some(n)
     }
@@ -201,7 +202,7 @@ impl Connection {
             && out.is_ready(max)
         {
             out.queued = true;
-            self.out.enqueue(class, Source::Answer(key));
+            self.out.enqueue(class, Tag::Incoming.of(key));
         }
     }
 
@@ -217,7 +218,7 @@ impl Connection {
         let Some(call) = self.incoming.get_mut(number as usize) else {
             return Err(Breach::bad_number("credit for a result that is not sent"));
         };
-        let key = Key { index: number, generation: call.generation };
+        let key = Key::new(number, call.generation);
         if let Some(out) = call.outgoing_mut() {
             out.credit = out.credit.saturating_add(bytes);
         }

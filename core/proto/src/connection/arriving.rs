@@ -1,16 +1,15 @@
 //! Arguments that the application takes as they come.
 
 use super::Connection;
-use super::lifecycle::Timer;
 use super::message::Assembly;
 use super::serving::{InCall, InState, Receiving};
 use crate::budget::Budget;
 use crate::event::{Arguments, Received};
 use crate::frame::kind;
-use crate::table::Key;
+use crate::queue::Queue;
+use crate::table::{Key, Tag};
 use crate::{Breach, Code, Event, IncomingId, ProtocolError};
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem::size_of;
 
@@ -23,7 +22,7 @@ const PART_COST: usize = size_of::<Vec<u8>>();
 /// Arguments of a call that runs already.
 #[derive(Debug, Default)]
 pub(crate) struct Arriving {
-    parts: VecDeque<Vec<u8>>,
+    parts: Queue<Vec<u8>>,
     pub(super) handles: Vec<Received>,
     /// Charged for `parts`, and for what was admitted before and did not come yet.
     charged: usize,
@@ -169,7 +168,7 @@ impl Connection {
         };
         let Receiving { assembly, until, .. } = *receiving;
         if let Some(until) = until {
-            self.timers.remove(&(until, Timer::Arguments(call.0)));
+            self.timers.remove(&(until, Tag::Arguments.of(call.0)));
         }
         let admitted = assembly.admitted;
         let arriving = Arriving::after(assembly);
@@ -244,7 +243,7 @@ impl Connection {
         let due = grant >= window / 4 || (grant > 0 && arriving.received == arriving.granted);
         if due && !arriving.complete && arriving.lost.is_none() {
             arriving.granted += grant;
-            self.control(kind::ADMIT_ARGUMENTS, &[u64::from(key.index), grant]);
+            self.control(kind::ADMIT_ARGUMENTS, &[u64::from(key.index()), grant]);
         }
     }
 
@@ -257,8 +256,10 @@ impl Connection {
         let limits = &self.config.limits;
         let part = part_size(limits.message_window);
         let headroom = self.budget.headroom(limits.max_message);
-        let call =
-            self.incoming.get_mut(key.index as usize).filter(|c| c.generation == key.generation);
+        let call = self
+            .incoming
+            .get_mut(key.index() as usize)
+            .filter(|c| c.generation == key.generation());
         let Some(arriving) = call.and_then(InCall::arriving_mut) else { return Ok(()) };
         arriving.received += bytes.len() as u64;
         if arriving.received > arriving.granted {

@@ -1,16 +1,16 @@
 //! Calls that this side opens.
 
 use super::message::{Assembly, Outgoing};
-use super::outbox::{Mark, Source, TURNS};
-use super::{Connection, State, lifecycle::Timer};
+use super::outbox::{Mark, TURNS};
+use super::{Connection, State};
 use crate::event::{CallOptions, Handle};
 use crate::frame::{self, RawTarget, kind, put_part};
-use crate::limits::SMALL;
-use crate::table::{Key, at_mut};
+use crate::limits::{CLASSES, SMALL, SPEED};
+use crate::queue::Queue;
+use crate::table::{Key, Tag, at_mut};
 use crate::{Breach, CallError, CallId, Code, Instant, MAX_NAME, Priority, Started, Target};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 
 /// A call that has not got its number yet.
 pub(super) const NO_NUMBER: u32 = u32::MAX;
@@ -38,12 +38,18 @@ impl OutCall {
     pub(super) fn has_loose_ends(&self) -> bool {
         self.out.is_some() || self.deadline.is_some()
     }
+
+    /// Where its frame ends, if it went as a small message.
+    #[inline]
+    pub(super) fn express(&self) -> Option<Mark> {
+        self.express.filter(|_| SPEED)
+    }
 }
 
 /// Calls that have no number yet, by class.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    classes: [VecDeque<Key>; 3],
+    classes: [Queue<Key>; CLASSES],
     turns: u32,
 }
 
@@ -55,7 +61,7 @@ impl Waiting {
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.classes.iter().map(VecDeque::len).sum()
+        self.classes.iter().map(Queue::len).sum()
     }
 
     fn push(&mut self, class: Priority, key: Key) {
@@ -68,15 +74,15 @@ impl Waiting {
     fn pop(&mut self) -> Option<Key> {
         self.turns = self.turns.wrapping_add(1);
         if self.turns.is_multiple_of(TURNS) {
-            self.classes.iter_mut().find_map(VecDeque::pop_front)
+            self.classes.iter_mut().find_map(Queue::pop_front)
         } else {
-            self.classes.iter_mut().rev().find_map(VecDeque::pop_front)
+            self.classes.iter_mut().rev().find_map(Queue::pop_front)
         }
     }
 
     pub(super) fn remove(&mut self, class: Priority, key: Key) {
         if let Some(queue) = self.classes.get_mut(class.index()) {
-            queue.retain(|&other| other != key);
+            queue.remove(key);
         }
     }
 }
@@ -96,7 +102,7 @@ impl Connection {
         }
         let number = self.bound;
         self.bound += 1;
-        frame::put(self.out.control.tail(), 0, |out| {
+        frame::put(self.out.urgent().tail(), 0, |out| {
             frame::put_fields(kind::BIND, &[u64::from(number)], out);
             out.extend_from_slice(&fingerprint.to_le_bytes());
             out.extend_from_slice(name.as_bytes());
@@ -129,7 +135,8 @@ impl Connection {
             self.discard(handles);
             return Err(error);
         }
-        if let Target::Procedure(procedure) = *target
+        if SPEED
+            && let Target::Procedure(procedure) = *target
             && payload.len() <= SMALL.min(self.frame_size())
             && options == CallOptions::default()
             && handles.is_empty()
@@ -155,7 +162,7 @@ impl Connection {
             assembly: None,
         });
         if let Some(deadline) = deadline {
-            self.timers.insert((deadline, Timer::Call(key)));
+            self.timers.insert((deadline, Tag::Call.of(key)));
         }
         self.waiting.push(options.priority, key);
         self.launch();
@@ -220,7 +227,7 @@ impl Connection {
             *at_mut(&mut self.by_number, number) = Some(key);
             if let Some(out) = &mut call.out {
                 out.queued = true;
-                self.out.enqueue(call.class, Source::Call(key));
+                self.out.enqueue(call.class, Tag::Call.of(key));
             }
         }
     }
@@ -280,7 +287,7 @@ impl Connection {
             && out.is_ready(max)
         {
             out.queued = true;
-            self.out.enqueue(call.class, Source::Call(key));
+            self.out.enqueue(call.class, Tag::Call.of(key));
         }
     }
 
@@ -325,7 +332,7 @@ impl Connection {
             call: number,
             target: match target {
                 Target::Procedure(number) => RawTarget::Procedure(number),
-                Target::Callback(callback) => RawTarget::Callback(callback.0.index),
+                Target::Callback(callback) => RawTarget::Callback(callback.0.index()),
                 Target::Named { name, fingerprint } => RawTarget::Named { name, fingerprint },
             },
             priority: class,

@@ -65,9 +65,9 @@ impl Connection {
         let max = self.peer.max_callbacks;
         let number = self.export_numbers.take(max).ok_or(HandleError::Limit { max })?;
         let export = at_mut(&mut self.exports, number);
-        export.generation = export.generation.wrapping_add(1);
+        export.generation = Key::next_generation(export.generation);
         export.state = ExportState::Live;
-        Ok(CallbackId(Key { index: number, generation: export.generation }))
+        Ok(CallbackId(Key::new(number, export.generation)))
     }
 
     /// Takes back a callback that was not given away in any message.
@@ -95,7 +95,7 @@ impl Connection {
     fn leave_import(&mut self, key: Key) {
         let Some(import) = self.import_mut(key) else { return };
         if import.state == ImportState::Leaving && import.unsent == 0 {
-            let mark = self.out.control(kind::RELEASE, &[u64::from(key.index)], &[]);
+            let mark = self.out.control(kind::RELEASE, &[u64::from(key.index())], &[]);
             if let Some(import) = self.import_mut(key) {
                 import.state = ImportState::Free(mark);
             }
@@ -103,33 +103,33 @@ impl Connection {
     }
 
     fn export_mut(&mut self, key: Key) -> Option<&mut Export> {
-        self.exports.get_mut(key.index as usize).filter(|export| {
-            export.generation == key.generation && export.state != ExportState::Free
+        self.exports.get_mut(key.index() as usize).filter(|export| {
+            export.generation == key.generation() && export.state != ExportState::Free
         })
     }
 
     fn import_mut(&mut self, key: Key) -> Option<&mut Import> {
         self.imports
-            .get_mut(key.index as usize)
-            .filter(|import| import.generation == key.generation)
+            .get_mut(key.index() as usize)
+            .filter(|import| import.generation == key.generation())
     }
 
     pub(super) fn is_import_live(&self, key: Key) -> bool {
-        self.imports.get(key.index as usize).is_some_and(|import| {
-            import.generation == key.generation && import.state == ImportState::Live
+        self.imports.get(key.index() as usize).is_some_and(|import| {
+            import.generation == key.generation() && import.state == ImportState::Live
         })
     }
 
     pub(super) fn is_export_live(&self, key: Key) -> bool {
-        self.exports.get(key.index as usize).is_some_and(|export| {
-            export.generation == key.generation && export.state == ExportState::Live
+        self.exports.get(key.index() as usize).is_some_and(|export| {
+            export.generation == key.generation() && export.state == ExportState::Live
         })
     }
 
     /// The callback of ours with this number, which may not exist.
     pub(super) fn export_id(&self, number: u32) -> CallbackId {
         let generation = self.exports.get(number as usize).map_or(0, |export| export.generation);
-        CallbackId(Key { index: number, generation })
+        CallbackId(Key::new(number, generation))
     }
 
     /// A call to a callback waits to be sent; it may not be let go before.
@@ -160,7 +160,7 @@ impl Connection {
         export.state = ExportState::Free;
         let generation = export.generation;
         self.export_numbers.give(number);
-        self.emit(Event::Released(CallbackId(Key { index: number, generation })));
+        self.emit(Event::Released(CallbackId(Key::new(number, generation))));
         Ok(())
     }
 
@@ -188,8 +188,8 @@ impl Connection {
                     stream.is_some_and(|stream| stream.announce != Announce::Announced)
                 }
                 Handle::Callback(id) => {
-                    self.exports.get(id.0.index as usize).is_some_and(|export| {
-                        export.generation == id.0.generation && export.state != ExportState::Free
+                    self.exports.get(id.0.index() as usize).is_some_and(|export| {
+                        export.generation == id.0.generation() && export.state != ExportState::Free
                     })
                 }
             };
@@ -205,7 +205,7 @@ impl Connection {
                 Handle::Callback(callback) => {
                     if let Some(export) = self.export_mut(callback.0) {
                         export.state = ExportState::Free;
-                        self.export_numbers.give(callback.0.index);
+                        self.export_numbers.give(callback.0.index());
                         self.emit(Event::Released(callback));
                     }
                 }
@@ -225,7 +225,7 @@ impl Connection {
     /// How handles look on the wire.
     pub(super) fn raw_handles(&self, handles: &[Handle]) -> Vec<RawHandle> {
         let raw = |handle: &Handle| match handle {
-            Handle::Callback(callback) => RawHandle::Callback(callback.0.index),
+            Handle::Callback(callback) => RawHandle::Callback(callback.0.index()),
             Handle::Stream(id) => match self.streams.get(id.0) {
                 Some(stream) => match stream.role {
                     Role::Producer(_) => RawHandle::Receiver(stream.number),
@@ -273,10 +273,10 @@ impl Connection {
                 if !matches!(import.state, ImportState::Free(mark) if out.is_sent(mark)) {
                     return Err(Breach::bad_number("callback that exists"));
                 }
-                import.generation = import.generation.wrapping_add(1);
+                import.generation = Key::next_generation(import.generation);
                 import.state = ImportState::Live;
                 import.unsent = 0;
-                let key = Key { index: number, generation: import.generation };
+                let key = Key::new(number, import.generation);
                 return Ok(Received::Callback(RemoteCallbackId(key)));
             }
             RawHandle::Receiver(_) => true,

@@ -2,8 +2,9 @@
 
 use super::direct::{Direct, Hand, Handed, Queue};
 use super::{Connection, State};
-use crate::frame::{self, Header, ParseError, Short, StreamRef};
+use crate::frame::{self, Header, ParseError, Short, StreamRef, kind};
 use crate::handshake::{self, Hello};
+use crate::limits::SPEED;
 use crate::table::Key;
 use crate::varint::{self, Stop};
 use crate::{Breach, Event, Instant, ProtocolError};
@@ -85,7 +86,7 @@ impl Connection {
         if !bytes.is_empty() {
             self.clock.received(now);
         }
-        let unsent = self.out.control.len();
+        let unsent = self.out.urgent().len();
         let taken = self.take_bytes(now, bytes, hand).and_then(|()| self.check_control(unsent));
         taken.map_err(|error| self.violation(error.error()))
     }
@@ -102,7 +103,8 @@ impl Connection {
         while !bytes.is_empty() && !matches!(self.state, State::Closed(_)) {
             bytes = if self.input.body.is_some() {
                 self.take_body(bytes)?
-            } else if self.input.partial.is_empty()
+            } else if SPEED
+                && self.input.partial.is_empty()
                 && let Some((frame, rest)) = self.whole_frame(bytes)?
             {
                 // The two that matter for speed go without any intermediate state.
@@ -113,7 +115,9 @@ impl Connection {
                     Some((Short::Answer { call }, payload)) => {
                         self.take_answer(call, payload, hand)?;
                     }
-                    None => self.take_frame(now, frame)?,
+                    None => {
+                        self.take_front(now, frame, frame.len())?;
+                    }
                 }
                 rest
             } else {
@@ -168,32 +172,36 @@ impl Connection {
         }
     }
 
-    fn take_frame(&mut self, now: Instant, frame: &[u8]) -> Result<(), Breach> {
-        if frame.is_empty() {
-            return self.empty_frame(now);
+    /// Takes as much as is there of a frame of `len` bytes; `false` if that is not enough of its front.
+    fn take_front(&mut self, now: Instant, front: &[u8], len: usize) -> Result<bool, Breach> {
+        if len == 0 {
+            self.empty_frame(now)?;
+            return Ok(true);
         }
-        let (header, used) = frame::parse_header(frame).map_err(|error| match error {
-            ParseError::Incomplete => Breach::malformed("frame: too short"),
-            ParseError::Invalid(what) => Breach::malformed(what),
-        })?;
-        let payload = frame.get(used..).unwrap_or_default();
-        match header {
-            Header::Call { call, procedure } => {
-                self.take_call(call, procedure, payload, &mut Queue)
+        let left = len - front.len();
+        let (header, used) = match frame::parse_header(front) {
+            Ok((Header::Control(head), _)) if left == 0 => {
+                self.take_control(now, frame::parse_control(head, front)?)?;
+                return Ok(true);
             }
-            Header::Answer { call } => self.take_answer(call, payload, &mut Queue),
-            Header::Control(head) => self.take_control(now, frame::parse_control(head, frame)?),
-            other @ (Header::Items { .. }
-            | Header::Open(_)
-            | Header::Arguments { .. }
-            | Header::Result { .. }
-            | Header::Item { .. }
-            | Header::Unknown) => {
-                let sink = self.begin(now, other, payload.len())?;
-                self.push(sink, payload, 0)?;
-                self.end(sink)
+            Ok((Header::Control(_), _)) if len > frame::MAX_CONTROL_FRAME => {
+                return Err(Breach::malformed("frame: too long"));
             }
-        }
+            Ok((Header::Control(_), _)) => return Ok(false),
+            Ok(parsed) => parsed,
+            Err(ParseError::Incomplete) if left == 0 => {
+                return Err(Breach::malformed("frame: too short"));
+            }
+            Err(ParseError::Incomplete) if front.len() >= frame::MAX_CONTROL_FRAME => {
+                return Err(Breach::malformed("frame: front too long"));
+            }
+            Err(ParseError::Incomplete) => return Ok(false),
+            Err(ParseError::Invalid(what)) => return Err(Breach::malformed(what)),
+        };
+        let sink = self.begin(now, header, len - used)?;
+        self.input.body = Some(Body { sink, left: len - used });
+        self.take_body(front.get(used..).unwrap_or_default())?;
+        Ok(true)
     }
 
     /// Collects the front of a frame that does not come in one piece.
@@ -210,29 +218,8 @@ impl Connection {
         let taken = self.input.partial.len() - before;
         let rest = bytes.get(taken..).unwrap_or_default();
         let partial = core::mem::take(&mut self.input.partial);
-        let front = partial.get(used..).unwrap_or_default();
-        if front.len() == len {
-            self.take_frame(now, front)?;
-            return Ok(rest);
-        }
-        match frame::parse_header(front) {
-            Ok((Header::Control(_), _)) if len > frame::MAX_CONTROL_FRAME => {
-                return Err(Breach::malformed("frame: too long"));
-            }
-            Ok((Header::Control(_), _)) | Err(ParseError::Incomplete) => {
-                if front.len() >= frame::MAX_CONTROL_FRAME {
-                    return Err(Breach::malformed("frame: front too long"));
-                }
-                self.input.partial = partial;
-            }
-            Err(ParseError::Invalid(what)) => return Err(Breach::malformed(what)),
-            Ok((header, front_len)) => {
-                let sink = self.begin(now, header, len - front_len)?;
-                let first = front.get(front_len..).unwrap_or_default();
-                let left = len - front.len();
-                self.push(sink, first, left)?;
-                self.input.body = Some(Body { sink, left });
-            }
+        if !self.take_front(now, partial.get(used..).unwrap_or_default(), len)? {
+            self.input.partial = partial;
         }
         Ok(rest)
     }
@@ -252,31 +239,19 @@ impl Connection {
     /// Reads the front of a frame with a payload of `len` bytes, and says where that goes.
     fn begin(&mut self, now: Instant, header: Header, len: usize) -> Result<Sink, Breach> {
         match header {
-            Header::Call { call, procedure } => {
-                let open = frame::Open {
-                    call,
-                    target: frame::RawTarget::Procedure(procedure),
-                    priority: crate::Priority::Normal,
-                    more: false,
-                    deadline: None,
-                    total: None,
-                    handles: Vec::new(),
-                };
-                self.begin_call(now, open, len)
-            }
             Header::Open(open) => self.begin_call(now, open, len),
-            Header::Arguments { call, more, handles } => {
-                if len == 0 && more && handles.is_empty() {
-                    self.empty_frame(now)?;
-                }
-                self.begin_arguments(call, more, &handles)
+            Header::Part { head: kind::ITEM, number, more, handles, .. } => {
+                self.begin_item(StreamRef::from_wire(number), more, &handles, len)
             }
-            Header::Answer { call } => self.begin_result(call, false, None, &[], len),
-            Header::Result { call, more, total, handles } => {
+            Header::Part { head, number, more, total, handles } => {
                 if len == 0 && more && handles.is_empty() {
                     self.empty_frame(now)?;
                 }
-                self.begin_result(call, more, total, &handles, len)
+                if head == kind::RESULT {
+                    self.begin_result(number, more, total, &handles)
+                } else {
+                    self.begin_arguments(number, more, &handles)
+                }
             }
             Header::Items { stream } => {
                 if len == 0 {
@@ -284,7 +259,6 @@ impl Connection {
                 }
                 self.begin_items(stream, len)
             }
-            Header::Item { stream, more, handles } => self.begin_item(stream, more, &handles, len),
             Header::Control(_) | Header::Unknown => {
                 self.empty_frame(now)?;
                 Ok(Sink::Skip)

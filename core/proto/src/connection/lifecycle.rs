@@ -2,10 +2,11 @@
 
 use super::{Connection, State};
 use crate::frame::{self, kind};
-use crate::table::Key;
+use crate::table::{Tag, Tagged};
+use crate::time::micros;
 use crate::{Breach, Cause, Code, Event, Instant, MAX_TEXT, Started};
-use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// A peer may take this many byte times for its hello.
@@ -14,47 +15,60 @@ const HELLO_BYTE_TIMES: usize = 64;
 const PONG_BYTE_TIMES: usize = 256;
 
 /// And this many round trips for either, where the wire has turns: some are repeats.
-const ROUND_TRIPS: u32 = 4;
+const ROUND_TRIPS: u64 = 4;
 
-/// What a time-out is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Timer {
-    /// The deadline of a call of ours.
-    Call(Key),
-    /// The deadline of a call of the peer.
-    Incoming(Key),
-    /// The arguments of a call of the peer.
-    Arguments(Key),
-}
+/// What a time-out is about: the deadline of a call of either side, or the arguments of one of the peer.
+pub(crate) type Timer = Tagged;
 
 /// What has to be done and when, the first first.
 ///
 /// Deadlines mostly come in their order, so most are put at the end and taken from the front; a tree would be
 /// twice the code.
 #[derive(Debug, Default)]
-pub(crate) struct Timers(VecDeque<(Instant, Timer)>);
+pub(crate) struct Timers {
+    sorted: Vec<(Instant, Timer)>,
+    /// How many at the front are over.
+    over: usize,
+}
 
 impl Timers {
     fn first(&self) -> Option<&(Instant, Timer)> {
-        self.0.front()
+        self.sorted.get(self.over)
     }
 
     fn pop_first(&mut self) {
-        self.0.pop_front();
-    }
-
-    fn place(&self, timer: &(Instant, Timer)) -> usize {
-        self.0.partition_point(|other| other < timer)
+        self.over += 1;
     }
 
     pub(super) fn insert(&mut self, timer: (Instant, Timer)) {
-        self.0.insert(self.place(&timer), timer);
+        let mut at = self.sorted.len();
+        if self.over > at / 2 {
+            self.sorted.copy_within(self.over..at, 0);
+            at -= self.over;
+            self.sorted.truncate(at);
+            self.over = 0;
+        }
+        self.sorted.push(timer);
+        while at > self.over && self.sorted.get(at - 1).is_some_and(|before| *before > timer) {
+            self.sorted.swap(at - 1, at);
+            at -= 1;
+        }
     }
 
     pub(super) fn remove(&mut self, timer: &(Instant, Timer)) {
-        let at = self.place(timer);
-        if self.0.get(at) == Some(timer) {
-            self.0.remove(at);
+        let live = self.sorted.get(self.over..).unwrap_or_default();
+        let before = live.partition_point(|other| other < timer);
+        if live.get(before) != Some(timer) {
+            return;
+        }
+        let (at, end) = (self.over + before, self.sorted.len());
+        // Whichever side is shorter moves up.
+        if before < live.len() / 2 {
+            self.sorted.copy_within(self.over..at, self.over + 1);
+            self.over += 1;
+        } else {
+            self.sorted.copy_within(at + 1..end, at);
+            self.sorted.truncate(end - 1);
         }
     }
 }
@@ -129,16 +143,16 @@ impl Connection {
             .min()
     }
 
-    /// What the wire needs for so many bytes, and for turns and repeats.
-    pub(super) fn extra(&self, bytes: usize) -> Duration {
-        let turns = self.config.round_trip.unwrap_or_default() * ROUND_TRIPS;
-        turns + Duration::from_micros(self.meter.micros(bytes))
+    /// Microseconds that the wire needs for so many bytes, and for turns and repeats.
+    pub(super) fn extra(&self, bytes: usize) -> u64 {
+        let turns = self.config.round_trip.map_or(0, micros).saturating_mul(ROUND_TRIPS);
+        turns.saturating_add(self.meter.micros(bytes))
     }
 
     fn handshake_by(&self) -> Option<Instant> {
         let timeout = self.config.limits.handshake_timeout.filter(|_| self.peer_codec.is_none())?;
         let since = self.clock.received.max(self.clock.sent);
-        Some(since + timeout.max(self.extra(HELLO_BYTE_TIMES)))
+        Some(since.after(micros(timeout).max(self.extra(HELLO_BYTE_TIMES))))
     }
 
     fn alive_by(&self) -> Option<Instant> {
@@ -146,7 +160,7 @@ impl Connection {
         match self.clock.ping {
             // Whatever came since then is a sign of life as well.
             Some((_, sent, false)) if self.clock.received <= sent => {
-                Some(sent + silence + self.extra(PONG_BYTE_TIMES))
+                Some((sent + silence).after(self.extra(PONG_BYTE_TIMES)))
             }
             _ => Some(self.clock.received + silence),
         }
@@ -167,10 +181,11 @@ impl Connection {
             && at <= now
         {
             self.timers.pop_first();
-            match timer {
-                Timer::Call(key) => self.give_up_call(key, Code::DEADLINE, Started::Maybe),
-                Timer::Incoming(key) => self.cancel_incoming(key, Code::DEADLINE),
-                Timer::Arguments(key) => self.arguments_late(now, key),
+            let key = timer.key();
+            match timer.tag() {
+                Tag::Call => self.give_up_call(key, Code::DEADLINE, Started::Maybe),
+                Tag::Incoming => self.cancel_incoming(key, Code::DEADLINE),
+                Tag::Arguments | Tag::Stream => self.arguments_late(now, key),
             }
         }
         let over = |at: Option<Instant>| at.is_some_and(|at| at <= now);
@@ -278,5 +293,42 @@ impl Connection {
         // What it did not answer came after its go-away, and it never looked at that.
         self.refuse_waiting(true);
         self.finish_with(Cause::Graceful, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{Key, Tag};
+
+    #[test]
+    fn timers_stay_in_their_order() {
+        let (mut timers, mut model) = (Timers::default(), Vec::new());
+        let mut random = 1u64;
+        for round in 0..20_000u32 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(round.into());
+            let at = Instant::from_micros(u64::from(round / 4) + (random >> 58));
+            match random >> 40 & 7 {
+                0..=2 => {
+                    let timer = (at, Tag::Call.of(Key::new(round, 0)));
+                    timers.insert(timer);
+                    model.push(timer);
+                    model.sort_unstable();
+                }
+                3..=5 if !model.is_empty() => {
+                    let timer = model.remove((random >> 20) as usize % model.len());
+                    timers.remove(&timer);
+                    // What is not there does no harm.
+                    timers.remove(&timer);
+                }
+                6 if !model.is_empty() => {
+                    model.remove(0);
+                    timers.pop_first();
+                }
+                _ => {}
+            }
+            assert_eq!(timers.first(), model.first());
+            assert_eq!(timers.sorted.get(timers.over..), Some(&model[..]));
+        }
     }
 }

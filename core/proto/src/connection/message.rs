@@ -5,7 +5,7 @@ use super::serving::InCall;
 use crate::budget::{Budget, Full};
 use crate::event::{Handle, Received};
 use crate::frame::kind;
-use crate::table::Key;
+use crate::table::{Tag, Tagged};
 use crate::{Breach, Code, PeerLimits, ProtocolError, Started, Target};
 use alloc::vec::Vec;
 
@@ -141,12 +141,8 @@ pub(crate) struct Assembly {
     starving: bool,
 }
 
-/// A message that waits to be admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Starving {
-    Arguments(Key),
-    Result(Key),
-}
+/// A message that waits to be admitted: the result of a call of ours, or the arguments of one of the peer.
+pub(crate) type Starving = Tagged;
 
 /// What became of a piece of a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -247,10 +243,13 @@ impl Connection {
             }
             self.starving.pop_front();
             let grant = (size as u64).saturating_sub(granted);
-            let (head, number) = match next {
-                Starving::Arguments(key) => (kind::ADMIT_ARGUMENTS, key.index),
-                Starving::Result(key) => {
+            let key = next.key();
+            let (head, number) = match next.tag() {
+                Tag::Call => {
                     (kind::ADMIT_RESULT, self.calls.get(key).map_or(0, |call| call.number))
+                }
+                Tag::Incoming | Tag::Arguments | Tag::Stream => {
+                    (kind::ADMIT_ARGUMENTS, key.index())
                 }
             };
             if grant > 0 {
@@ -265,16 +264,20 @@ impl Connection {
     }
 
     fn assembly_mut(&mut self, message: Starving) -> Option<&mut Assembly> {
-        match message {
-            Starving::Arguments(key) => self.incoming_mut(key).and_then(InCall::assembly_mut),
-            Starving::Result(key) => self.calls.get_mut(key)?.assembly.as_deref_mut(),
+        let key = message.key();
+        match message.tag() {
+            Tag::Call => self.calls.get_mut(key)?.assembly.as_deref_mut(),
+            Tag::Incoming | Tag::Arguments | Tag::Stream => {
+                self.incoming_mut(key).and_then(InCall::assembly_mut)
+            }
         }
     }
 
     fn refuse_message(&mut self, message: Starving, code: Code) {
-        match message {
-            Starving::Arguments(key) => self.refuse(key, code, ""),
-            Starving::Result(key) => self.give_up_call(key, code, Started::Yes),
+        let key = message.key();
+        match message.tag() {
+            Tag::Call => self.give_up_call(key, code, Started::Yes),
+            Tag::Incoming | Tag::Arguments | Tag::Stream => self.refuse(key, code, ""),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::budget::Budget;
 use crate::event::{Event, Received};
 use crate::limits::{Bucket, SMALL};
 use crate::meter::Meter;
+use crate::queue::Queue;
 use crate::table::{Key, Numbers, Slab};
 use crate::{Cause, Code, Config, Instant, Limits, MAX_NAME, PeerLimits, ProtocolError};
 use alloc::collections::VecDeque;
@@ -73,30 +74,33 @@ use core::mem::size_of;
 /// assert_eq!((answered, &payload[..]), (call, &b"Hello, Ada!"[..]));
 /// ```
 #[derive(Debug)]
+#[repr(C)] // in this order: what is asked for most stands in front, where offsets are short
 pub struct Connection {
     config: Arc<Config>,
-    peer: PeerLimits,
+    streams: Slab<streams::Stream>,
+    /// The peer's calls by their numbers.
+    incoming: Vec<serving::InCall>,
+    calls: Slab<calls::OutCall>,
+    budget: Budget,
+    events: VecDeque<Event>,
+    state: State,
+    out: outbox::Outbox,
+    clock: lifecycle::Clock,
+    input: input::Input,
     /// The codec of the peer's hello; `None` until it came.
     peer_codec: Option<u8>,
-    state: State,
-    events: VecDeque<Event>,
-    budget: Budget,
-    input: input::Input,
-    out: outbox::Outbox,
+    peer: PeerLimits,
     meter: Meter,
 
-    calls: Slab<calls::OutCall>,
     /// Which of our calls has which number on the wire.
     by_number: Vec<Option<Key>>,
     call_numbers: Numbers,
     /// Calls without a number yet: the peer takes no more at once.
     waiting: calls::Waiting,
-    /// The peer's calls by their numbers.
-    incoming: Vec<serving::InCall>,
     /// How many of them are not over.
     busy: usize,
     /// Messages that came half and wait for room.
-    starving: VecDeque<message::Starving>,
+    starving: Queue<message::Starving>,
     admitting: bool,
     /// Calls whose arguments are too long, unless the application takes them as they come.
     full: Vec<Key>,
@@ -104,7 +108,6 @@ pub struct Connection {
     doomed: Vec<(Received, Code)>,
     disposing: bool,
 
-    streams: Slab<streams::Stream>,
     /// Streams that we created, by their numbers.
     mine: Vec<Option<Key>>,
     stream_numbers: Numbers,
@@ -120,7 +123,6 @@ pub struct Connection {
     timers: lifecycle::Timers,
     resets: Bucket,
     empty_frames: Bucket,
-    clock: lifecycle::Clock,
 }
 
 /// How far the wire is.
@@ -141,9 +143,8 @@ impl Connection {
     #[must_use]
     pub fn new(config: impl Into<Arc<Config>>, now: Instant) -> Self {
         let mut config = config.into();
-        let rounded = config.limits.rounded();
-        if rounded != config.limits {
-            Arc::make_mut(&mut config).limits = rounded;
+        if !config.limits.is_rounded() {
+            Arc::make_mut(&mut config).limits.round();
         }
         let limits = &config.limits;
         Self {
@@ -161,7 +162,7 @@ impl Connection {
             waiting: calls::Waiting::default(),
             incoming: Vec::new(),
             busy: 0,
-            starving: VecDeque::new(),
+            starving: Queue::new(),
             admitting: false,
             full: Vec::new(),
             doomed: Vec::new(),
@@ -271,8 +272,14 @@ impl Connection {
         if self.is_closed() {
             return;
         }
+        // What came with messages that were not complete nobody will ask for.
+        let mut orphans = Vec::new();
         for key in self.calls.keys() {
             self.lose_call(key);
+            if let Some(assembly) = self.calls.get_mut(key).and_then(|call| call.assembly.as_mut())
+            {
+                orphans.append(&mut assembly.handles);
+            }
         }
         self.out.leave(goodbye, |source, n| {
             transmit::payload(&self.calls, &self.incoming, &self.streams, source)
@@ -280,14 +287,6 @@ impl Connection {
                 .unwrap_or_default()
                 .to_vec()
         });
-        // What came with messages that were not complete nobody will ask for.
-        let mut orphans = Vec::new();
-        for key in self.calls.keys() {
-            if let Some(assembly) = self.calls.get_mut(key).and_then(|call| call.assembly.as_mut())
-            {
-                orphans.append(&mut assembly.handles);
-            }
-        }
         self.calls.clear();
         self.by_number = Vec::new();
         self.waiting = calls::Waiting::default();
@@ -296,7 +295,7 @@ impl Connection {
         }
         self.full = Vec::new();
         self.busy = 0;
-        self.starving = VecDeque::new();
+        self.starving = Queue::new();
         let unread = self.keep_unread(&mut orphans);
         self.mine = Vec::new();
         self.theirs = Vec::new();

@@ -86,13 +86,13 @@ impl Connection {
         let announce = state.announce;
         let Some(consumer) = state.consumer_mut() else { return };
         consumer.dropped = true;
-        let ready = core::mem::take(&mut consumer.ready);
+        let mut ready = core::mem::take(&mut consumer.ready);
         self.drop_partial(key);
         if let Some(consumer) = self.consumer_mut(key) {
             let charged = core::mem::take(&mut consumer.charged);
             self.free(charged);
         }
-        for items in ready {
+        while let Some(items) = ready.pop_front() {
             self.dispose_all(items.handles, code);
         }
         match announce {
@@ -380,13 +380,9 @@ impl Consumer {
 
 /// Says whether the bytes are items, each after its length.
 fn check_batch(mut bytes: &[u8]) -> Result<(), Breach> {
-    const BAD: &str = "batch of items";
-    let bad = || Breach::malformed(BAD);
     while !bytes.is_empty() {
-        let (len, used) = varint::decode(bytes).map_err(|_| bad())?;
-        let end =
-            usize::try_from(len).ok().and_then(|len| len.checked_add(used)).ok_or_else(bad)?;
-        bytes = bytes.get(end..).ok_or_else(bad)?;
+        let (_, rest) = varint::split(bytes).ok_or_else(|| Breach::malformed("batch of items"))?;
+        bytes = rest;
     }
     Ok(())
 }

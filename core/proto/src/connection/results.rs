@@ -4,11 +4,9 @@ use super::Connection;
 use super::calls::{NO_NUMBER, OutCall};
 use super::direct::Hand;
 use super::input::Sink;
-use super::lifecycle::Timer;
-use super::message::{Assembly, Piece, Starving};
-use super::outbox::Source;
+use super::message::{Assembly, Piece};
 use crate::frame::{self, RawHandle, kind};
-use crate::table::Key;
+use crate::table::{Key, Tag};
 use crate::{Breach, CallId, Code, Event, Failure, ProtocolError, Started};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -38,7 +36,7 @@ impl Connection {
         let Some(call) = self.calls.get_mut(key) else { return };
         call.over = true;
         let assembly = call.assembly.take();
-        let (number, class, express, sent) = (call.number, call.class, call.express, call.sent);
+        let (number, class, express, sent) = (call.number, call.class, call.express(), call.sent);
         if let Some(assembly) = assembly {
             self.drop_assembly(*assembly);
         }
@@ -64,12 +62,12 @@ impl Connection {
     fn end_arguments_of(&mut self, key: Key) {
         let Some(call) = self.calls.get_mut(key) else { return };
         if let Some(deadline) = call.deadline.take() {
-            self.timers.remove(&(deadline, Timer::Call(key)));
+            self.timers.remove(&(deadline, Tag::Call.of(key)));
         }
         let Some(call) = self.calls.get_mut(key) else { return };
         let Some(mut out) = call.out.take() else { return };
         let class = call.class;
-        let source = Source::Call(key);
+        let source = Tag::Call.of(key);
         self.out.detach(source, |n| out.rest().get(..n).unwrap_or_default().to_vec());
         self.out.dequeue(class, source);
         if let Some(target) = out.target.take() {
@@ -83,7 +81,7 @@ impl Connection {
     /// Says whether a call was handed to the driver to its last byte: before that it cannot run. But
     /// if its arguments are sent bit by bit, it may run from the first on.
     fn may_run(&self, key: Key) -> bool {
-        self.calls.get(key).is_some_and(|call| match call.express {
+        self.calls.get(key).is_some_and(|call| match call.express() {
             Some(end) => self.out.is_sent(end),
             None => call.sent && call.out.as_ref().is_none_or(|out| !out.whole),
         })
@@ -173,7 +171,6 @@ impl Connection {
         more: bool,
         total: Option<u64>,
         handles: &[RawHandle],
-        _len: usize,
     ) -> Result<Sink, Breach> {
         let key = self.call_of(number)?;
         let window = self.config.limits.message_window;
@@ -212,7 +209,7 @@ impl Connection {
         let Some(call) = self.calls.get_mut(key) else { return };
         if more {
             if call.assembly.as_mut().is_some_and(|assembly| assembly.needs_admission()) {
-                self.starving.push_back(Starving::Result(key));
+                self.starving.push_back(Tag::Call.of(key));
                 self.free(0);
             }
             return;

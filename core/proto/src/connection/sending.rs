@@ -2,13 +2,13 @@
 
 use super::Connection;
 use super::message::list;
-use super::outbox::{Mark, Source};
+use super::outbox::Mark;
 use super::reading::item_cost;
 use super::streams::{Announce, Chunk, Producer, Stream};
 use crate::event::Handle;
 use crate::frame::{self, StreamRef, kind};
 use crate::limits::{HANDLE_COST, SMALL};
-use crate::table::Key;
+use crate::table::{Key, Tag};
 use crate::{Breach, Code, Event, Instant, MAX_TEXT, SendError, StreamId};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -105,11 +105,9 @@ impl Connection {
             let n = if blocked { 0 } else { whole_items(rest, room, SMALL.min(frame_size / 2)) };
             if n == 0 {
                 // Nothing left, or an item for which special rules hold.
-                let Ok((len, used)) = crate::varint::decode(rest) else { return Ok(at) };
-                let end = usize::try_from(len).ok().and_then(|len| len.checked_add(used));
-                let Some(item) = end.and_then(|end| rest.get(used..end)) else { return Ok(at) };
+                let Some((item, behind)) = crate::varint::split(rest) else { return Ok(at) };
                 match self.send_item(stream, item) {
-                    Ok(()) => at += used + item.len(),
+                    Ok(()) => at = batch.len() - behind.len(),
                     Err(_) if at > 0 => return Ok(at),
                     Err(error) => return Err(error),
                 }
@@ -199,7 +197,7 @@ impl Connection {
     /// Ends a stream that we send on at once. Items that wait are dropped.
     pub fn reset(&mut self, stream: StreamId, code: Code, text: &str) {
         let key = stream.0;
-        let source = Source::Stream(key);
+        let source = Tag::Stream.of(key);
         let text = frame::clip(text, MAX_TEXT);
         let Some(producer) = self.streams.get_mut(key).and_then(Stream::producer_mut) else {
             return;
@@ -223,16 +221,16 @@ impl Connection {
 
     /// Empties the queue of a producer; keeps what is half sent. Gives back the handles in it.
     pub(super) fn drop_queue(&mut self, key: Key) -> Vec<Handle> {
-        let source = Source::Stream(key);
+        let source = Tag::Stream.of(key);
         let Some(producer) = self.streams.get_mut(key).and_then(Stream::producer_mut) else {
             return Vec::new();
         };
         producer.queued = 0;
-        let queue = core::mem::take(&mut producer.queue);
+        let mut queue = core::mem::take(&mut producer.queue);
         let front = queue.front().and_then(|chunk| chunk.bytes.get(chunk.at..));
         self.out.detach(source, |n| front.and_then(|b| b.get(..n)).unwrap_or_default().to_vec());
         let mut dropped = Vec::new();
-        for chunk in queue {
+        while let Some(chunk) = queue.pop_front() {
             let (listed, unlisted) = chunk.handles.split_at(chunk.listed);
             self.announced(listed);
             dropped.extend_from_slice(unlisted);
@@ -249,7 +247,7 @@ impl Connection {
             && producer.is_ready()
         {
             producer.in_turn = true;
-            self.out.enqueue(class, Source::Stream(key));
+            self.out.enqueue(class, Tag::Stream.of(key));
         }
     }
 
@@ -393,14 +391,11 @@ impl Connection {
 /// together.
 fn whole_items(batch: &[u8], room: usize, max: usize) -> usize {
     let batch = batch.get(..room.min(batch.len())).unwrap_or_default();
-    let mut at = 0;
-    while let Some(rest) = batch.get(at..)
-        && let Ok((len, used)) = crate::varint::decode(rest)
-        && let Ok(len) = usize::try_from(len)
-        && len <= max
-        && len + used <= rest.len()
+    let mut rest = batch;
+    while let Some((item, behind)) = crate::varint::split(rest)
+        && item.len() <= max
     {
-        at += len + used;
+        rest = behind;
     }
-    at
+    batch.len() - rest.len()
 }

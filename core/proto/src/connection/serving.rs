@@ -3,13 +3,12 @@
 use super::arriving::{Arriving, PARTIAL};
 use super::direct::Hand;
 use super::input::Sink;
-use super::lifecycle::Timer;
-use super::message::{Assembly, Outgoing, Piece, Starving};
+use super::message::{Assembly, Outgoing, Piece};
 use super::outbox::Mark;
 use super::{Connection, State};
 use crate::event::{Called, Received};
 use crate::frame::{Open, RawHandle, RawTarget};
-use crate::table::{Key, at_mut};
+use crate::table::{Key, Tag, at_mut};
 use crate::{Breach, Code, Event, Failure, IncomingId, Instant, Priority, ProtocolError, Started};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -116,7 +115,9 @@ impl InCall {
 
 impl Connection {
     pub(super) fn incoming_mut(&mut self, key: Key) -> Option<&mut InCall> {
-        self.incoming.get_mut(key.index as usize).filter(|call| call.generation == key.generation)
+        self.incoming
+            .get_mut(key.index() as usize)
+            .filter(|call| call.generation == key.generation())
     }
 
     /// Makes room for a call of the peer.
@@ -135,12 +136,12 @@ impl Connection {
                 return Err(Breach::bad_number("call that is open"));
             }
         }
-        call.generation = call.generation.wrapping_add(1);
+        call.generation = Key::next_generation(call.generation);
         call.class = class;
         call.cancelled = None;
         call.state = InState::Running(None);
         self.busy += 1;
-        Ok(Key { index: number, generation: call.generation })
+        Ok(Key::new(number, call.generation))
     }
 
     /// Why a new call may not be, apart from its size.
@@ -218,7 +219,7 @@ impl Connection {
         let base = self.config.limits.arguments_timeout.filter(|_| more);
         let until = base.map(|base| now + base);
         let receiving = Receiving { called, assembly, since: now, until };
-        for (at, timer) in [(deadline, Timer::Incoming(key)), (until, Timer::Arguments(key))] {
+        for (at, timer) in [(deadline, Tag::Incoming.of(key)), (until, Tag::Arguments.of(key))] {
             if let Some(at) = at {
                 self.timers.insert((at, timer));
             }
@@ -246,7 +247,7 @@ impl Connection {
         let Some(call) = self.incoming.get_mut(number as usize) else {
             return Err(Breach::bad_number("arguments of a call that is not open"));
         };
-        let key = Key { index: number, generation: call.generation };
+        let key = Key::new(number, call.generation);
         self.list_arguments(key, handles)?;
         Ok(Sink::Arguments { call: key, more })
     }
@@ -258,8 +259,10 @@ impl Connection {
         left: usize,
     ) -> Result<(), Breach> {
         let max = self.config.limits.max_message;
-        let call =
-            self.incoming.get_mut(key.index as usize).filter(|c| c.generation == key.generation);
+        let call = self
+            .incoming
+            .get_mut(key.index() as usize)
+            .filter(|c| c.generation == key.generation());
         let Some(InCall { state: InState::Receiving(receiving), .. }) = call else {
             return self.more_arguments(key, bytes, left);
         };
@@ -289,7 +292,7 @@ impl Connection {
                     self.refuse(key, Code::TOO_LARGE, "");
                 }
             } else if receiving.assembly.needs_admission() {
-                self.starving.push_back(Starving::Arguments(key));
+                self.starving.push_back(Tag::Incoming.of(key));
                 self.free(0);
             }
             return;
@@ -302,7 +305,7 @@ impl Connection {
         let spare = assembly.charged.saturating_sub(assembly.bytes.capacity());
         call.charged = assembly.charged - spare;
         if let Some(until) = until {
-            self.timers.remove(&(until, Timer::Arguments(key)));
+            self.timers.remove(&(until, Tag::Arguments.of(key)));
         }
         self.budget.dismiss(admitted);
         self.free(spare);
@@ -324,7 +327,7 @@ impl Connection {
         let Some(call) = self.incoming.get(number as usize) else {
             return Err(Breach::bad_number("cancel of a call that was never open"));
         };
-        let key = Key { index: number, generation: call.generation };
+        let key = Key::new(number, call.generation);
         self.cancel_incoming(key, code);
         Ok(())
     }
@@ -378,15 +381,17 @@ impl Connection {
         let Some(base) = self.config.limits.arguments_timeout else { return };
         let turns = self.extra(0);
         let meter = &self.meter;
-        let call =
-            self.incoming.get_mut(key.index as usize).filter(|c| c.generation == key.generation);
+        let call = self
+            .incoming
+            .get_mut(key.index() as usize)
+            .filter(|c| c.generation == key.generation());
         let Some(InCall { state: InState::Receiving(receiving), .. }) = call else { return };
         let bytes = usize::try_from(receiving.assembly.received).unwrap_or(usize::MAX);
-        let extra = core::time::Duration::from_micros(meter.micros(bytes.saturating_mul(16)));
-        let until = receiving.since + base + turns + extra;
+        let extra = meter.micros(bytes.saturating_mul(16));
+        let until = (receiving.since + base).after(turns).after(extra);
         if until > now {
             receiving.until = Some(until);
-            self.timers.insert((until, Timer::Arguments(key)));
+            self.timers.insert((until, Tag::Arguments.of(key)));
         } else {
             self.refuse(key, Code::ARGUMENTS_TIMEOUT, "");
         }

@@ -1,13 +1,13 @@
 //! Streams of items with credit.
 
 use super::Connection;
-use super::outbox::{Mark, Source};
+use super::outbox::Mark;
 use super::reading::item_cost;
 use crate::event::{Direction, Handle, Items, Received};
 use crate::frame::StreamRef;
-use crate::table::{Key, at_mut};
+use crate::queue::Queue;
+use crate::table::{Key, Tag, at_mut};
 use crate::{Code, Event, HandleError, Priority, StreamId};
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -58,7 +58,7 @@ pub(super) enum Role {
 /// The half that sends.
 #[derive(Debug)]
 pub(crate) struct Producer {
-    pub(super) queue: VecDeque<Chunk>,
+    pub(super) queue: Queue<Chunk>,
     /// Bytes in `queue`.
     pub(super) queued: usize,
     pub(super) credit: u64,
@@ -87,7 +87,7 @@ pub(super) struct Chunk {
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "four facts that come in any order")]
 pub(crate) struct Consumer {
-    pub(super) ready: VecDeque<Items>,
+    pub(super) ready: Queue<Items>,
     /// A batch or an item that came half.
     pub(super) partial: Option<Items>,
     /// Credit that the peer still has.
@@ -141,7 +141,7 @@ impl Stream {
 impl Producer {
     fn new(credit: usize) -> Self {
         Self {
-            queue: VecDeque::new(),
+            queue: Queue::new(),
             queued: 0,
             credit: credit as u64,
             end: None,
@@ -182,7 +182,7 @@ impl Producer {
 impl Consumer {
     fn new(window: usize) -> Self {
         Self {
-            ready: VecDeque::new(),
+            ready: Queue::new(),
             partial: None,
             left: window as u64,
             consumed: 0,
@@ -231,7 +231,7 @@ impl Connection {
 
     /// Chooses the class in which the items of a stream are sent; it is [`Priority::Normal`] before.
     pub fn prioritize(&mut self, stream: StreamId, class: Priority) {
-        let source = Source::Stream(stream.0);
+        let source = Tag::Stream.of(stream.0);
         let Some(stream) = self.streams.get_mut(stream.0) else { return };
         let before = core::mem::replace(&mut stream.class, class);
         if self.out.dequeue(before, source) {
@@ -341,7 +341,7 @@ impl Connection {
         if let Some(stream) = self.streams.remove(key)
             && stream.producer().is_some_and(|producer| producer.in_turn)
         {
-            self.out.dequeue(stream.class, Source::Stream(key));
+            self.out.dequeue(stream.class, Tag::Stream.of(key));
         }
     }
 

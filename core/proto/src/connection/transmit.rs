@@ -4,7 +4,7 @@ use super::message::Outgoing;
 use super::outbox::{Current, Source, Turn};
 use super::{Connection, State, calls, serving, streams};
 use crate::frame::{self, kind};
-use crate::table::Slab;
+use crate::table::{Slab, Tag};
 use crate::{Breach, Cause, Event, Instant, Limits, MAX_TEXT, ProtocolError};
 use alloc::vec::Vec;
 
@@ -18,10 +18,13 @@ pub(super) fn payload<'a>(
     streams: &'a Slab<streams::Stream>,
     source: Source,
 ) -> Option<&'a [u8]> {
-    match source {
-        Source::Call(key) => calls.get(key)?.out.as_deref().map(Outgoing::rest),
-        Source::Answer(key) => incoming.get(key.index as usize)?.outgoing().map(Outgoing::rest),
-        Source::Stream(key) => streams.get(key)?.producer()?.rest(),
+    let key = source.key();
+    match source.tag() {
+        Tag::Call => calls.get(key)?.out.as_deref().map(Outgoing::rest),
+        Tag::Stream => streams.get(key)?.producer()?.rest(),
+        Tag::Incoming | Tag::Arguments => {
+            incoming.get(key.index() as usize)?.outgoing().map(Outgoing::rest)
+        }
     }
 }
 
@@ -50,7 +53,7 @@ impl Connection {
                 continue;
             }
             match self.out.current {
-                Current::Control { .. } | Current::Express { .. } => n += self.out.take_queue(room),
+                Current::Small(mark) => n += self.out.take_queue(mark, room),
                 Current::Bulk { source, left } => {
                     let taken = self.take_bulk(source, left, room);
                     n += taken;
@@ -123,23 +126,24 @@ impl Connection {
     }
 
     fn advance(&mut self, source: Source, n: usize) {
-        match source {
-            Source::Call(key) => {
+        let key = source.key();
+        match source.tag() {
+            Tag::Call => {
                 if let Some(out) = self.calls.get_mut(key).and_then(|call| call.out.as_mut()) {
                     out.advance(n);
                 }
             }
-            Source::Answer(key) => {
-                let call = self.incoming.get_mut(key.index as usize);
-                if let Some(out) = call.and_then(serving::InCall::outgoing_mut) {
-                    out.advance(n);
-                }
-            }
-            Source::Stream(key) => {
+            Tag::Stream => {
                 if let Some(producer) =
                     self.streams.get_mut(key).and_then(streams::Stream::producer_mut)
                 {
                     producer.advance(n);
+                }
+            }
+            Tag::Incoming | Tag::Arguments => {
+                let call = self.incoming.get_mut(key.index() as usize);
+                if let Some(out) = call.and_then(serving::InCall::outgoing_mut) {
+                    out.advance(n);
                 }
             }
         }
@@ -157,10 +161,11 @@ impl Connection {
             match self.out.next(allow_bulk) {
                 Turn::Ready => return true,
                 Turn::Bulk(source) => {
-                    let left = match source {
-                        Source::Call(key) => self.frame_of_call(now, key),
-                        Source::Answer(key) => self.frame_of_answer(key),
-                        Source::Stream(key) => self.frame_of_stream(key),
+                    let key = source.key();
+                    let left = match source.tag() {
+                        Tag::Call => self.frame_of_call(now, key),
+                        Tag::Stream => self.frame_of_stream(key),
+                        Tag::Incoming | Tag::Arguments => self.frame_of_answer(key),
                     };
                     if let Some(left) = left {
                         self.out.current = Current::Bulk { source, left };
@@ -177,10 +182,11 @@ impl Connection {
 
     /// A frame of `source` is out: whatever waited for that may go on.
     fn frame_sent(&mut self, source: Source) {
-        match source {
-            Source::Call(key) => self.call_frame_sent(key),
-            Source::Answer(key) => self.answer_frame_sent(key),
-            Source::Stream(key) => self.stream_frame_sent(key),
+        let key = source.key();
+        match source.tag() {
+            Tag::Call => self.call_frame_sent(key),
+            Tag::Stream => self.stream_frame_sent(key),
+            Tag::Incoming | Tag::Arguments => self.answer_frame_sent(key),
         }
     }
 
@@ -210,7 +216,7 @@ impl Connection {
     /// `unsent` control bytes waited before the peer's last bytes came.
     pub(super) fn check_control(&mut self, unsent: usize) -> Result<(), Breach> {
         // What this side wanted to say itself is not the peer's fault.
-        let caused = self.out.control.len().saturating_sub(unsent);
+        let caused = self.out.urgent().len().saturating_sub(unsent);
         self.out.caused = self.out.caused.min(unsent) + caused;
         if self.out.caused > max_control(&self.config.limits) {
             return Err(Breach::new(ProtocolError::NotReading));

@@ -116,8 +116,8 @@ mod tests {
                     assert_eq!((&call, &answer), (&front, &answer_front));
 
                     let expected = [
-                        (&call, Header::Call { call: number, procedure }),
-                        (&answer, Header::Answer { call: number }),
+                        (&call, Header::call(number, procedure)),
+                        (&answer, Header::answer(number)),
                     ];
                     for (bytes, header) in expected {
                         let (len, used) = varint::decode(bytes).unwrap();
@@ -126,8 +126,8 @@ mod tests {
                         assert_eq!(parse_header(frame), Ok((header.clone(), frame.len() - size)));
                         let short = parse_short(frame).map(|(short, payload)| {
                             let header = match short {
-                                Short::Call { call, procedure } => Header::Call { call, procedure },
-                                Short::Answer { call } => Header::Answer { call },
+                                Short::Call { call, procedure } => Header::call(call, procedure),
+                                Short::Answer { call } => Header::answer(call),
                             };
                             (header, payload)
                         });
