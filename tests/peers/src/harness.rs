@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
 use crate::{Peer, built, list};
@@ -10,6 +10,9 @@ use crate::{Peer, built, list};
 /// Which checks are made under valgrind, where each start takes a second: nothing new is found byte
 /// by byte, or at the fiftieth start.
 const VALGRIND: [&str; 4] = ["plain::", "limits::", "frames::", "ends::while"];
+
+/// The largest that the WebAssembly guest may be, in bytes.
+const GUEST: u64 = 64 << 10;
 
 fn test(name: String, run: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
     Trial::test(name, || run().map_err(|error| Failed::from(format!("{error:?}"))))
@@ -53,5 +56,10 @@ pub fn harness(arguments: &Arguments, others: &[(&str, Peer)]) -> Conclusion {
         Ok(Peer::new("node").arg(host).arg(built()?.join("guest.wasm")))
     };
     all.extend(trials("wasm", &[], wasm));
+    all.push(test("wasm::size".into(), || {
+        let size = built()?.join("guest.wasm").metadata()?.len();
+        ensure!(size <= GUEST, "the guest is {size} bytes, at most {GUEST} are allowed");
+        Ok(())
+    }));
     libtest_mimic::run(arguments, all)
 }

@@ -1,6 +1,8 @@
 //! The engine, and the tasks that wait for its events.
 
-use alloc::vec::Vec;
+use alloc::boxed::Box;
+use alloc::vec::{self, Vec};
+use core::mem::take;
 use core::time::Duration;
 
 use ipfi_proto::{
@@ -8,17 +10,20 @@ use ipfi_proto::{
     Handle, IncomingId, Instant, Received, RemoteCallbackId, Started, StreamId, Target,
 };
 
-use crate::procedures::{self, MISSING, NAMES};
+use crate::procedures::{self, CALLBACK, MISSING, NAMES, UNKNOWN};
 use crate::value::{Reader, put_int};
 
 pub(crate) struct Guest {
     pub(crate) engine: Connection,
     now: Instant,
     /// What the host bound: places in `NAMES`.
-    bound: Vec<Option<usize>>,
+    bound: Vec<usize>,
     /// Procedures of the host that are bound already: places in `NAMES`, and what they are called by.
     host: Vec<(usize, Target)>,
-    pub(crate) tasks: Vec<Task>,
+    #[expect(clippy::vec_box, reason = "to move a pointer is less code than to move a task")]
+    tasks: Vec<Box<Task>>,
+    /// The result, error text, arguments or item that is being written.
+    pub(crate) out: Vec<u8>,
     pub(crate) hangs_cancelled: u32,
     pub(crate) closed: i32,
 }
@@ -28,7 +33,7 @@ pub(crate) struct Guest {
 pub(crate) struct Task {
     /// Its place in `NAMES`.
     pub(crate) procedure: usize,
-    pub(crate) caller: Option<IncomingId>,
+    caller: Option<IncomingId>,
     pub(crate) calls: Vec<CallId>,
     pub(crate) from: Option<StreamId>,
     pub(crate) to: Option<StreamId>,
@@ -37,54 +42,69 @@ pub(crate) struct Task {
     pub(crate) n: i64,
     pub(crate) i: i64,
     pub(crate) sum: i64,
-    /// An item that was read and could not be sent yet.
-    pub(crate) held: Option<Vec<u8>>,
     /// Items that were read from the engine.
     pub(crate) items: Option<ipfi_proto::Items>,
 }
 
 /// What became of a task.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It waits for more.
     Waits,
-    /// It is answered with this.
-    Answer(Vec<u8>),
-    /// It failed.
-    Fail(Code, Vec<u8>),
+    /// It is answered with what was written.
+    Answer,
+    /// It failed, and what was written says more.
+    Fail(Code),
+    /// It was not even begun.
+    Refuse(Code),
 }
 
-impl Outcome {
-    pub(crate) fn int(value: i64) -> Self {
-        let mut out = Vec::new();
-        put_int(&mut out, value);
-        Self::Answer(out)
-    }
-
-    pub(crate) fn code(code: Code) -> Self {
-        Self::Fail(code, Vec::new())
-    }
+/// By what a task is found.
+enum Wanted {
+    Caller(IncomingId),
+    Call(CallId),
+    From(StreamId),
+    To(StreamId),
 }
 
-/// What came with arguments, until somebody takes it.
-pub(crate) struct Things(pub(crate) Vec<Received>);
+/// What came with a message, until somebody takes it.
+pub(crate) struct Things(vec::IntoIter<Received>);
 
 impl Things {
-    /// The next one.
-    pub(crate) fn take(&mut self) -> Option<Received> {
-        if self.0.is_empty() { None } else { Some(self.0.remove(0)) }
+    /// The next one, if it is a stream to read from.
+    pub(crate) fn receiver(&mut self) -> Option<StreamId> {
+        let &[Received::Receiver(stream), ..] = self.0.as_slice() else { return None };
+        self.0.next();
+        Some(stream)
+    }
+
+    /// The next one, if it is a stream to send on.
+    pub(crate) fn sender(&mut self) -> Option<StreamId> {
+        let &[Received::Sender(stream), ..] = self.0.as_slice() else { return None };
+        self.0.next();
+        Some(stream)
+    }
+
+    /// The next one, if it is a callback.
+    pub(crate) fn callback(&mut self) -> Option<RemoteCallbackId> {
+        let &[Received::Callback(callback), ..] = self.0.as_slice() else { return None };
+        self.0.next();
+        Some(callback)
     }
 }
 
 impl Guest {
     pub(crate) fn new() -> Self {
         let now = Instant::from_micros(0);
-        let config = Config::default().with_codec(2);
+        let mut config = Config::default();
+        config.codec = 2;
         Self {
             engine: Connection::new(config, now),
             now,
             bound: Vec::new(),
             host: Vec::new(),
             tasks: Vec::new(),
+            out: Vec::new(),
             hangs_cancelled: 0,
             closed: 0,
         }
@@ -111,7 +131,7 @@ impl Guest {
     }
 
     pub(crate) fn elapse(&mut self, micros: u32) -> i32 {
-        self.now = self.now + Duration::from_micros(micros.into());
+        self.now = Instant::from_micros(self.now.as_micros() + u64::from(micros));
         self.engine.handle_timeout(self.now);
         self.run();
         0
@@ -137,76 +157,68 @@ impl Guest {
         match event {
             Event::Bound { name, .. } => self.bound.push(place(&name)),
             Event::Call { call, called, payload, handles, .. } => {
-                let place = match &called {
+                let procedure = match &called {
                     Called::Procedure(number) => {
-                        self.bound.get(*number as usize).copied().flatten()
+                        self.bound.get(*number as usize).copied().unwrap_or(UNKNOWN)
                     }
                     Called::Named { name, .. } => place(name),
-                    _ => Some(NAMES.len()),
+                    _ => CALLBACK,
                 };
-                self.on_call(call, place, &payload, Things(handles));
+                let mut task = Box::new(Task { procedure, caller: Some(call), ..Task::default() });
+                let mut things = Things(handles.into_iter());
+                let begun = procedures::begin(self, &mut task, Reader(&payload), &mut things);
+                let outcome = begun.unwrap_or_else(|| {
+                    self.out.clear();
+                    Outcome::Refuse(Code::BAD_ARGUMENTS)
+                });
+                self.settle(task, outcome);
+                self.let_go(things);
             }
             Event::Cancelled { call, code } => {
-                let found = self.tasks.iter().position(|task| task.caller == Some(call));
-                if let Some(task) = found.map(|at| self.tasks.swap_remove(at)) {
+                if let Some(task) = self.find(&Wanted::Caller(call)) {
                     self.hangs_cancelled += u32::from(NAMES.get(task.procedure) == Some(&"hang"));
-                    self.end(task, Outcome::code(code));
+                    self.settle(task, Outcome::Fail(code));
                 }
             }
             Event::Answer { call, payload, handles } => {
-                let mut things = Things(handles);
-                self.with_task(
-                    |task| forget(&mut task.calls, call),
-                    |guest, task| procedures::answered(guest, task, &payload, &mut things),
-                );
+                let mut things = Things(handles.into_iter());
+                if let Some(mut task) = self.find(&Wanted::Call(call)) {
+                    let outcome = procedures::answered(self, &mut task, &payload, &mut things);
+                    self.settle(task, outcome);
+                }
                 self.let_go(things);
             }
-            Event::Failed { call, failure } => self.with_task(
-                |task| forget(&mut task.calls, call),
-                |_, task| procedures::failed(task, failure),
-            ),
+            Event::Failed { call, failure } => {
+                if let Some(task) = self.find(&Wanted::Call(call)) {
+                    let outcome = procedures::failed(self, &task, &failure);
+                    self.settle(task, outcome);
+                }
+            }
             Event::Readable(stream) => {
-                self.with_task(|task| task.from == Some(stream), procedures::readable);
+                if let Some(mut task) = self.find(&Wanted::From(stream)) {
+                    let outcome = procedures::readable(self, &mut task);
+                    self.settle(task, outcome);
+                }
             }
             Event::Writable(stream) => {
-                self.with_task(|task| task.to == Some(stream), procedures::writable);
+                if let Some(mut task) = self.find(&Wanted::To(stream)) {
+                    let outcome = procedures::writable(self, &mut task);
+                    self.settle(task, outcome);
+                }
             }
-            Event::Stopped { stream, code } => self.with_task(
-                |task| task.to.take_if(|to| *to == stream).is_some(),
-                |_, task| procedures::stopped(task, code),
-            ),
+            Event::Stopped { stream, code } => {
+                if let Some(mut task) = self.find(&Wanted::To(stream)) {
+                    task.to = None;
+                    let outcome = procedures::stopped(self, &task, code);
+                    self.settle(task, outcome);
+                }
+            }
             Event::Closed { cause } => {
                 self.tasks.clear();
                 self.closed = if matches!(cause, Cause::Protocol(_)) { 2 } else { 1 };
             }
             _ => {}
         }
-    }
-
-    fn on_call(
-        &mut self,
-        call: IncomingId,
-        place: Option<usize>,
-        payload: &[u8],
-        mut things: Things,
-    ) {
-        let failure = match place {
-            None => Some(Code::NO_SUCH_PROCEDURE),
-            Some(place) => {
-                let mut task = Task { procedure: place, caller: Some(call), ..Task::default() };
-                match procedures::begin(self, &mut task, Reader(payload), &mut things) {
-                    None => Some(Code::BAD_ARGUMENTS),
-                    Some(outcome) => {
-                        self.settle(task, outcome);
-                        None
-                    }
-                }
-            }
-        };
-        if let Some(code) = failure {
-            self.engine.fail(call, &Failure::new(code, Started::No));
-        }
-        self.let_go(things);
     }
 
     /// What nobody took.
@@ -216,39 +228,35 @@ impl Guest {
         }
     }
 
-    /// Goes on with the task that is meant.
-    fn with_task(
-        &mut self,
-        is_meant: impl FnMut(&mut Task) -> bool,
-        go_on: impl FnOnce(&mut Self, &mut Task) -> Outcome,
-    ) {
-        if let Some(at) = self.tasks.iter_mut().position(is_meant) {
-            let mut task = self.tasks.swap_remove(at);
-            let outcome = go_on(self, &mut task);
-            self.settle(task, outcome);
-        }
+    /// Takes the task that is meant out of those that wait; if that is for a call, it waits for that no more.
+    fn find(&mut self, wanted: &Wanted) -> Option<Box<Task>> {
+        let at = self.tasks.iter_mut().position(|task| match *wanted {
+            Wanted::Caller(caller) => task.caller == Some(caller),
+            Wanted::Call(call) => {
+                let at = task.calls.iter().position(|other| *other == call);
+                at.map(|at| task.calls.swap_remove(at)).is_some()
+            }
+            Wanted::From(stream) => task.from == Some(stream),
+            Wanted::To(stream) => task.to == Some(stream),
+        })?;
+        Some(self.tasks.swap_remove(at))
     }
 
-    fn settle(&mut self, task: Task, outcome: Outcome) {
-        match outcome {
-            Outcome::Waits => self.tasks.push(task),
-            outcome => self.end(task, outcome),
-        }
-    }
-
-    /// The end of a task: whatever it still has is let go.
-    fn end(&mut self, task: Task, outcome: Outcome) {
+    /// Keeps a task that waits. Else it ends: whatever it still has is let go.
+    fn settle(&mut self, task: Box<Task>, outcome: Outcome) {
+        let failure = match outcome {
+            Outcome::Waits => return self.tasks.push(task),
+            Outcome::Answer => None,
+            Outcome::Fail(code) => Some(Failure::new(code, Started::Yes)),
+            Outcome::Refuse(code) => Some(Failure::new(code, Started::No)),
+        };
+        let out = take(&mut self.out);
         if let Some(caller) = task.caller {
-            match outcome {
-                Outcome::Answer(result) => {
-                    let _ = self.engine.answer(self.now, caller, result.into(), &[]);
-                }
-                Outcome::Fail(code, text) => {
-                    let failure = Failure::new(code, Started::Yes);
-                    let text = alloc::string::String::from_utf8(text).unwrap_or_default();
-                    self.engine.fail(caller, &failure.with_text(text));
-                }
-                Outcome::Waits => {}
+            if let Some(failure) = failure {
+                let text = alloc::string::String::from_utf8(out).unwrap_or_default();
+                self.engine.fail(caller, &failure.with_text(text));
+            } else {
+                let _ = self.engine.answer(self.now, caller, out.into(), &[]);
             }
         }
         for call in task.calls {
@@ -264,69 +272,62 @@ impl Guest {
         }
     }
 
-    /// Answers a call at once, with handles; the task goes on without its caller.
-    pub(crate) fn answer_now(&mut self, task: &mut Task, result: Vec<u8>, handles: &[Handle]) {
+    /// Writes a number.
+    pub(crate) fn int(&mut self, value: i64) -> Outcome {
+        put_int(&mut self.out, value);
+        Outcome::Answer
+    }
+
+    /// Answers a call at once with what was written, and a stream in it; the task goes on without its caller.
+    pub(crate) fn answer_now(&mut self, task: &mut Task, stream: StreamId) {
+        let out = take(&mut self.out);
         if let Some(caller) = task.caller.take() {
-            let _ = self.engine.answer(self.now, caller, result.into(), handles);
+            let _ = self.engine.answer(self.now, caller, out.into(), &[Handle::Stream(stream)]);
         }
     }
 
-    /// Calls a procedure of the host by its place in `NAMES`, for a task.
+    /// Calls a procedure of the host by its place in `NAMES`, for a task, with what was written.
     pub(crate) fn call(
         &mut self,
         task: &mut Task,
         place: usize,
-        arguments: Vec<u8>,
         handles: &[Handle],
         deadline: Option<Duration>,
     ) -> Outcome {
-        let known = self.host.iter().position(|(other, _)| *other == place);
-        let at = known.unwrap_or_else(|| {
-            let target = self.engine.bind(NAMES.get(place).copied().unwrap_or_default(), 0);
-            self.host.push((place, target));
-            self.host.len() - 1
-        });
-        match self.host.get(at) {
-            Some((_, target)) => {
-                let target = target.clone();
-                self.call_target(task, &target, arguments, handles, deadline)
+        let known = self.host.iter().find(|(other, _)| *other == place);
+        let target = match known {
+            Some((_, target)) => target.clone(),
+            None => {
+                let name = NAMES.get(place).copied().unwrap_or_default();
+                let target = self.engine.bind(name, 0);
+                self.host.push((place, target.clone()));
+                target
             }
-            None => Outcome::code(Code::FAILED),
-        }
+        };
+        self.call_target(task, &target, handles, deadline)
     }
 
     pub(crate) fn call_target(
         &mut self,
         task: &mut Task,
         target: &Target,
-        arguments: Vec<u8>,
         handles: &[Handle],
         deadline: Option<Duration>,
     ) -> Outcome {
         let options = CallOptions { deadline, ..CallOptions::default() };
-        match self.engine.open_call(self.now, target, arguments.into(), handles, options) {
+        let out = take(&mut self.out);
+        match self.engine.open_call(self.now, target, out.into(), handles, options) {
             Ok(call) => {
                 task.calls.push(call);
                 Outcome::Waits
             }
-            Err(CallError::TooLarge { .. }) => Outcome::code(Code::TOO_LARGE),
-            Err(_) => Outcome::code(Code::FAILED),
-        }
-    }
-
-    /// Gives up the calls of a task.
-    pub(crate) fn cancel_calls(&mut self, task: &mut Task) {
-        for call in core::mem::take(&mut task.calls) {
-            self.engine.cancel(call, Code::CANCELLED);
+            Err(CallError::TooLarge { .. }) => Outcome::Fail(Code::TOO_LARGE),
+            Err(_) => Outcome::Fail(Code::FAILED),
         }
     }
 }
 
-fn place(name: &str) -> Option<usize> {
-    NAMES.iter().take(MISSING).position(|other| *other == name)
-}
-
-/// Whether it was there.
-fn forget(calls: &mut Vec<CallId>, call: CallId) -> bool {
-    calls.iter().position(|other| *other == call).map(|at| calls.swap_remove(at)).is_some()
+/// Where a procedure stands in `NAMES`, if it is served.
+fn place(name: &str) -> usize {
+    NAMES.iter().take(MISSING).position(|other| *other == name).unwrap_or(UNKNOWN)
 }

@@ -3,12 +3,10 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use ipfi_proto::{
-    Code, Direction, Failure, Handle, Items, Read, Received, SendError, Started, Target,
-};
+use ipfi_proto::{Code, Direction, Failure, Handle, Items, Read, SendError, Started, Target};
 
 use crate::guest::{Guest, Outcome, Task, Things};
-use crate::value::{ARRAY, BYTES, MAP, Reader, TEXT, put_bytes, put_int, put_len};
+use crate::value::{Reader, put_int, put_sevens, put_text};
 
 /// All procedures; the host serves the first of them as well. The place behind the last is that of the
 /// guest's callback.
@@ -69,10 +67,12 @@ const DRIVE_CALL_BACK: usize = 23;
 const DRIVE_CANCEL: usize = 24;
 const DRIVE_DEADLINE: usize = 25;
 pub(crate) const MISSING: usize = 26;
-const CALLBACK: usize = 27;
+pub(crate) const CALLBACK: usize = 27;
+/// What is not in the list.
+pub(crate) const UNKNOWN: usize = 28;
 
 /// How many arguments each takes.
-fn arguments(procedure: usize) -> usize {
+fn arguments(procedure: usize) -> u8 {
     match procedure {
         ADD | FAIL | COUNT_INTO | RELAY | CALL_BACK | DRIVE_ADD | DRIVE_FAIL => 2,
         HANG | CANCELLED | LEAVE | DRIVE_MISSING | DRIVE_CANCEL => 0,
@@ -80,9 +80,8 @@ fn arguments(procedure: usize) -> usize {
     }
 }
 
-const NIL: [u8; 1] = [0xc0];
-/// What `drive_stop` has counted, so that it never comes to the end.
-const ENDLESS: i64 = 1_000_000_000;
+const NIL: u8 = 0xc0;
+const BAD_RESULT: Outcome = Outcome::Fail(Code::BAD_RESULT);
 
 /// Begins a task; `None` if the arguments are not those of the procedure.
 pub(crate) fn begin(
@@ -91,21 +90,22 @@ pub(crate) fn begin(
     payload: Reader<'_>,
     things: &mut Things,
 ) -> Option<Outcome> {
-    let wanted = arguments(task.procedure);
+    if task.procedure == UNKNOWN {
+        return Some(Outcome::Refuse(Code::NO_SUCH_PROCEDURE));
+    }
+    let wanted = arguments(task.procedure).into();
     let mut first = payload;
-    if wanted > 0 || payload.0 != NIL {
+    if wanted > 0 || payload.0 != [NIL] {
         if first.array()? != wanted {
             return None;
         }
         let mut rest = first;
-        for _ in 0..wanted {
-            rest.any()?;
-        }
+        rest.skip(wanted)?;
         if !rest.0.is_empty() {
             return None;
         }
     }
-    if task.procedure >= DRIVE_ECHO && task.procedure != CALLBACK {
+    if (DRIVE_ECHO..=DRIVE_DEADLINE).contains(&task.procedure) {
         return drive(guest, task, first);
     }
     serve(guest, task, first, things)
@@ -118,170 +118,170 @@ fn serve(
     things: &mut Things,
 ) -> Option<Outcome> {
     Some(match task.procedure {
-        ECHO => Outcome::Answer(from.0.to_vec()),
+        ECHO => {
+            guest.out.extend_from_slice(from.0);
+            Outcome::Answer
+        }
         ADD => match from.int()?.checked_add(from.int()?) {
-            Some(sum) => Outcome::int(sum),
-            None => Outcome::Fail(Code::FAILED, b"the sum is too large".to_vec()),
+            Some(sum) => guest.int(sum),
+            None => {
+                guest.out.extend_from_slice(b"the sum is too large");
+                Outcome::Fail(Code::FAILED)
+            }
         },
         FAIL => {
             let code = Code(u32::try_from(from.int()?).ok()?);
-            Outcome::Fail(code, from.bytes(true)?.to_vec())
+            guest.out.extend_from_slice(from.text()?);
+            Outcome::Fail(code)
         }
         COUNT => {
             task.n = from.int()?;
             let Ok(stream) = guest.engine.open_stream(Direction::Outgoing) else {
-                return Some(Outcome::code(Code::FAILED));
+                return Some(Outcome::Fail(Code::FAILED));
             };
             task.to = Some(stream);
             // The stream outlives the call.
-            guest.answer_now(task, [0].to_vec(), &[Handle::Stream(stream)]);
+            guest.out.push(0);
+            guest.answer_now(task, stream);
             writable(guest, task)
         }
         COUNT_INTO => {
             task.n = from.int()?;
-            let Some(Received::Sender(to)) = things.take() else { return None };
-            task.to = Some(to);
+            task.to = Some(things.sender()?);
             writable(guest, task)
         }
         SUM => {
-            let Some(Received::Receiver(from)) = things.take() else { return None };
-            task.from = Some(from);
+            task.from = Some(things.receiver()?);
             Outcome::Waits
         }
         RELAY => {
-            // What is of the wrong kind is let go with the others.
-            if !matches!(things.0.as_slice(), [Received::Receiver(_), Received::Sender(_), ..]) {
-                return None;
-            }
-            if let (Some(Received::Receiver(from)), Some(Received::Sender(to))) =
-                (things.take(), things.take())
-            {
-                task.from = Some(from);
-                task.to = Some(to);
-            }
+            task.from = Some(things.receiver()?);
+            task.to = Some(things.sender()?);
             Outcome::Waits
         }
         CALL_BACK => {
-            from.any()?;
+            from.skip(1)?;
             task.n = from.int()?;
-            let Some(Received::Callback(callback)) = things.take() else { return None };
-            task.callback = Some(callback);
+            task.callback = Some(things.callback()?);
             call_back(guest, task)
         }
         HANG => Outcome::Waits,
-        CANCELLED => Outcome::int(guest.hangs_cancelled.into()),
+        CANCELLED => guest.int(guest.hangs_cancelled.into()),
         LEAVE => {
             guest.leave();
-            Outcome::Answer(NIL.to_vec())
+            guest.out.push(NIL);
+            Outcome::Answer
         }
-        DESCRIBE => describe(from)?,
-        CALLBACK => Outcome::int(from.int()?.wrapping_mul(2)),
-        _ => return None,
+        DESCRIBE => describe(guest, from)?,
+        // The guest's callback.
+        _ => guest.int(from.int()?.wrapping_mul(2)),
     })
 }
 
+// In arguments that are given below, bytes that mean nothing in `MessagePack`:
+/// the number that the guest was told,
+const N: u8 = 0xc1;
+/// what the guest was told, all of it,
+const ALL: u8 = 0xc7;
+/// as many bytes as it was told.
+const BYTES: u8 = 0xc8;
+
+/// What of the host each calls, and with which arguments.
+fn driven(procedure: usize) -> (usize, &'static [u8]) {
+    match procedure {
+        DRIVE_ECHO => (ECHO, &[0x91, ALL]),
+        DRIVE_ADD => (ADD, &[0x92, ALL]),
+        DRIVE_FAIL => (FAIL, &[0x92, ALL]),
+        DRIVE_MISSING => (MISSING, &[NIL]),
+        DRIVE_LARGE => (ECHO, &[0x91, BYTES]),
+        DRIVE_COUNT => (COUNT, &[0x91, N]),
+        DRIVE_COUNT_INTO => (COUNT_INTO, &[0x92, N, 0]),
+        // A billion, so that it never comes to the end.
+        DRIVE_STOP => (COUNT, &[0x91, 0xce, 0x3b, 0x9a, 0xca, 0]),
+        DRIVE_SUM => (SUM, &[0x91, 0]),
+        DRIVE_RELAY => (RELAY, &[0x92, 0, 1]),
+        DRIVE_CALL_BACK => (CALL_BACK, &[0x92, 0, N]),
+        _ => (HANG, &[NIL]),
+    }
+}
+
 fn drive(guest: &mut Guest, task: &mut Task, mut from: Reader<'_>) -> Option<Outcome> {
-    let mut out = Vec::new();
-    let mut handles = Vec::new();
-    let mut deadline = None;
-    let wanted = arguments(task.procedure);
-    // What all do who want a number.
-    let passes_on = matches!(task.procedure, DRIVE_ECHO | DRIVE_ADD | DRIVE_FAIL);
-    if wanted > 0 && !passes_on {
+    let all = from.0;
+    // What all are told but those who pass it on.
+    if task.procedure > DRIVE_FAIL && arguments(task.procedure) > 0 {
         task.n = from.int().filter(|n| *n >= 0)?;
     }
-    put_len(&mut out, wanted, ARRAY);
-    let place = match task.procedure {
-        DRIVE_MISSING | DRIVE_CANCEL | DRIVE_DEADLINE => {
-            out = NIL.to_vec();
-            if task.procedure == DRIVE_DEADLINE {
-                deadline = Some(Duration::from_millis(task.n.unsigned_abs()));
+    if task.procedure == DRIVE_MANY {
+        return Some(many(guest, task));
+    }
+    let (place, template) = driven(task.procedure);
+    for &byte in template {
+        match byte {
+            N => put_int(&mut guest.out, task.n),
+            ALL => guest.out.extend_from_slice(all),
+            BYTES => {
+                let len = usize::try_from(task.n).ok()?;
+                if len > guest.engine.peer_limits().max_message {
+                    guest.out.clear();
+                    return Some(Outcome::Fail(Code::TOO_LARGE));
+                }
+                put_sevens(&mut guest.out, len);
             }
-            if task.procedure == DRIVE_MISSING { MISSING } else { HANG }
+            _ => guest.out.push(byte),
         }
-        DRIVE_LARGE => {
-            let len = usize::try_from(task.n).ok()?;
-            put_len(&mut out, len, BYTES);
-            out.resize(out.len() + len, 7);
-            ECHO
-        }
-        DRIVE_MANY => return Some(many(guest, task)),
-        DRIVE_COUNT | DRIVE_STOP => {
-            let n = if task.procedure == DRIVE_STOP { ENDLESS } else { task.n };
-            put_int(&mut out, n);
-            COUNT
-        }
-        DRIVE_COUNT_INTO => {
-            out = Vec::new();
-            put_len(&mut out, 2, ARRAY);
-            put_int(&mut out, task.n);
-            out.push(0);
-            COUNT_INTO
-        }
-        DRIVE_SUM => {
-            out.push(0);
-            SUM
-        }
-        DRIVE_RELAY => {
-            out = [0x92, 0, 1].to_vec();
-            RELAY
-        }
-        DRIVE_CALL_BACK => {
-            out = [0x92, 0].to_vec();
-            put_int(&mut out, task.n);
-            handles.push(Handle::Callback(guest.engine.export_callback().ok()?));
-            CALL_BACK
-        }
-        _ => {
-            out.extend_from_slice(from.0);
-            task.procedure - DRIVE_ECHO
-        }
-    };
+    }
+    let mut handles = Vec::new();
     if matches!(task.procedure, DRIVE_SUM | DRIVE_RELAY) {
-        task.to = Some(guest.engine.open_stream(Direction::Outgoing).ok()?);
+        let stream = guest.engine.open_stream(Direction::Outgoing).ok()?;
+        task.to = Some(stream);
+        handles.push(Handle::Stream(stream));
     }
     if matches!(task.procedure, DRIVE_COUNT_INTO | DRIVE_RELAY) {
-        task.from = Some(guest.engine.open_stream(Direction::Incoming).ok()?);
+        let stream = guest.engine.open_stream(Direction::Incoming).ok()?;
+        task.from = Some(stream);
+        handles.push(Handle::Stream(stream));
     }
-    handles.extend(task.to.into_iter().chain(task.from).map(Handle::Stream));
-    let outcome = guest.call(task, place, out, &handles, deadline);
-    Some(match (task.procedure, outcome) {
-        (DRIVE_SUM | DRIVE_RELAY, Outcome::Waits) => writable(guest, task),
-        (DRIVE_CANCEL, Outcome::Waits) => guest.call(task, ADD, [0x92, 1, 2].to_vec(), &[], None),
-        (_, outcome) => outcome,
+    if task.procedure == DRIVE_CALL_BACK {
+        handles.push(Handle::Callback(guest.engine.export_callback().ok()?));
+    }
+    let millis = Duration::from_millis(task.n.unsigned_abs());
+    let deadline = (task.procedure == DRIVE_DEADLINE).then_some(millis);
+    let outcome = guest.call(task, place, &handles, deadline);
+    Some(match task.procedure {
+        _ if outcome != Outcome::Waits => outcome,
+        DRIVE_SUM | DRIVE_RELAY => writable(guest, task),
+        DRIVE_CANCEL => {
+            guest.out.extend_from_slice(&[0x92, 1, 2]);
+            guest.call(task, ADD, &[], None)
+        }
+        _ => outcome,
     })
 }
 
 fn many(guest: &mut Guest, task: &mut Task) -> Outcome {
     for i in 0..task.n {
-        let mut out = Vec::new();
-        put_len(&mut out, 2, ARRAY);
-        put_int(&mut out, i);
-        put_int(&mut out, 1);
-        let outcome = guest.call(task, ADD, out, &[], None);
-        if !matches!(outcome, Outcome::Waits) {
+        guest.out.push(0x92);
+        put_int(&mut guest.out, i);
+        guest.out.push(1);
+        let outcome = guest.call(task, ADD, &[], None);
+        if outcome != Outcome::Waits {
             return outcome;
         }
     }
-    if task.n == 0 { Outcome::int(0) } else { Outcome::Waits }
+    if task.n == 0 { guest.int(0) } else { Outcome::Waits }
 }
 
 /// Makes the next call of a callback of the host, or answers.
 fn call_back(guest: &mut Guest, task: &mut Task) -> Outcome {
     match task.callback {
         Some(callback) if task.i < task.n => {
-            let mut out = Vec::new();
-            put_len(&mut out, 1, ARRAY);
-            put_int(&mut out, task.i);
+            guest.out.push(0x91);
+            put_int(&mut guest.out, task.i);
             task.i += 1;
-            guest.call_target(task, &Target::Callback(callback), out, &[], None)
+            guest.call_target(task, &Target::Callback(callback), &[], None)
         }
-        _ => {
-            if let Some(callback) = task.callback.take() {
-                guest.engine.release_callback(callback);
-            }
-            Outcome::int(task.sum)
-        }
+        // It is released with whatever else the task has.
+        _ => guest.int(task.sum),
     }
 }
 
@@ -292,56 +292,62 @@ pub(crate) fn answered(
     result: &[u8],
     things: &mut Things,
 ) -> Outcome {
-    let number = Reader(result).int();
     match task.procedure {
-        DRIVE_LARGE => match Reader(result).bytes(false) {
+        DRIVE_LARGE => match Reader(result).bytes() {
             Some(bytes)
                 if bytes.len() as u64 == task.n.unsigned_abs()
                     && bytes.iter().all(|byte| *byte == 7) =>
             {
-                Outcome::int(task.n)
+                guest.int(task.n)
             }
-            _ => Outcome::code(Code::BAD_RESULT),
+            _ => BAD_RESULT,
         },
         DRIVE_MANY | CALL_BACK => {
-            let Some(number) = number else { return Outcome::code(Code::BAD_RESULT) };
+            let Some(number) = Reader(result).int() else { return BAD_RESULT };
             task.sum += number;
             match task.procedure {
                 CALL_BACK => call_back(guest, task),
-                _ if task.calls.is_empty() => Outcome::int(task.sum),
+                _ if task.calls.is_empty() => guest.int(task.sum),
                 _ => Outcome::Waits,
             }
         }
         DRIVE_COUNT | DRIVE_STOP => {
-            let Some(Received::Receiver(from)) = things.take() else {
-                return Outcome::code(Code::BAD_RESULT);
-            };
-            task.from = Some(from);
+            task.from = things.receiver();
+            if task.from.is_none() {
+                return BAD_RESULT;
+            }
             readable(guest, task)
         }
         // Their streams say the end.
         DRIVE_COUNT_INTO | DRIVE_RELAY => Outcome::Waits,
         DRIVE_CANCEL => {
-            guest.cancel_calls(task);
-            Outcome::Answer(NIL.to_vec())
+            // The other call is cancelled with whatever else the task has.
+            guest.out.push(NIL);
+            Outcome::Answer
         }
-        _ => Outcome::Answer(result.to_vec()),
+        _ => {
+            guest.out.extend_from_slice(result);
+            Outcome::Answer
+        }
     }
 }
 
 /// A call of the task failed.
-pub(crate) fn failed(task: &Task, failure: Failure) -> Outcome {
+pub(crate) fn failed(guest: &mut Guest, task: &Task, failure: &Failure) -> Outcome {
+    let (code, text) = (failure.code.0.into(), failure.text.as_bytes());
     match task.procedure {
         DRIVE_FAIL => {
-            let mut out = Vec::new();
-            put_len(&mut out, 3, ARRAY);
-            put_int(&mut out, failure.code.0.into());
-            put_bytes(&mut out, failure.text.as_bytes(), TEXT);
-            out.push(u8::from(failure.started == Started::Yes));
-            Outcome::Answer(out)
+            guest.out.push(0x93);
+            put_int(&mut guest.out, code);
+            put_text(&mut guest.out, text);
+            guest.out.push(u8::from(failure.started == Started::Yes));
+            Outcome::Answer
         }
-        DRIVE_MISSING | DRIVE_DEADLINE => Outcome::int(failure.code.0.into()),
-        _ => Outcome::Fail(failure.code, failure.text.into_bytes()),
+        DRIVE_MISSING | DRIVE_DEADLINE => guest.int(code),
+        _ => {
+            guest.out.extend_from_slice(text);
+            Outcome::Fail(failure.code)
+        }
     }
 }
 
@@ -349,57 +355,57 @@ pub(crate) fn failed(task: &Task, failure: Failure) -> Outcome {
 pub(crate) fn readable(guest: &mut Guest, task: &mut Task) -> Outcome {
     let Some(from) = task.from else { return Outcome::Waits };
     loop {
-        if task.procedure == RELAY && !send_held(guest, task) {
-            return Outcome::Waits;
-        }
         if task.procedure == DRIVE_STOP && task.i == task.n {
-            return Outcome::int(task.sum);
+            return guest.int(task.sum);
         }
-        let Some(item) = task.items.as_mut().and_then(Items::take) else {
-            if let Some(mut items) = task.items.take() {
-                // What came in items is not for us.
-                for received in items.take_handles() {
-                    guest.engine.dispose(received, Code::DROPPED);
-                }
-                guest.engine.consume(from, items.cost());
-            }
+        let Some(items) = &mut task.items else {
             match guest.engine.read(from) {
                 Read::Items(items) => task.items = Some(items),
                 Read::End { code, text } => {
                     task.from = None;
-                    return if code == Code::OK {
-                        ended(guest, task)
-                    } else {
-                        Outcome::Fail(code, text.into_bytes())
-                    };
+                    if code == Code::OK {
+                        return ended(guest, task);
+                    }
+                    guest.out.extend_from_slice(text.as_bytes());
+                    return Outcome::Fail(code);
                 }
                 _ => return Outcome::Waits,
             }
             continue;
         };
-        if task.procedure == RELAY {
-            task.held = Some(item);
+        let Some(item) = items.peek() else {
+            let_go(guest, items);
+            guest.engine.consume(from, items.cost());
+            task.items = None;
             continue;
+        };
+        match (task.procedure, task.to) {
+            (RELAY, Some(to)) => {
+                if guest.engine.send_item(to, item) == Err(SendError::Blocked) {
+                    return Outcome::Waits;
+                }
+                task.i += 1;
+            }
+            (RELAY, None) => {}
+            (procedure, _) => match Reader(item).int() {
+                // Items of `drive_relay` count up from 0, and `sum` counts them.
+                Some(n) if procedure == DRIVE_RELAY && n == task.sum => task.sum += 1,
+                Some(n) if procedure != DRIVE_RELAY => {
+                    task.sum = task.sum.wrapping_add(n);
+                    task.i += 1;
+                }
+                _ => return Outcome::Fail(Code::BAD_ARGUMENTS),
+            },
         }
-        match Reader(&item).int() {
-            // Items of `drive_relay` count up from 0, and `sum` counts them.
-            Some(n) if task.procedure == DRIVE_RELAY && n == task.sum => task.sum += 1,
-            Some(n) if task.procedure != DRIVE_RELAY => task.sum = task.sum.wrapping_add(n),
-            _ => return Outcome::code(Code::BAD_ARGUMENTS),
-        }
-        task.i += i64::from(task.procedure != DRIVE_RELAY);
+        items.next();
     }
 }
 
-/// Sends the item that could not be sent before; whether there is room for the next.
-fn send_held(guest: &mut Guest, task: &mut Task) -> bool {
-    let (Some(item), Some(to)) = (task.held.take(), task.to) else { return true };
-    if guest.engine.send_item(to, &item) == Err(SendError::Blocked) {
-        task.held = Some(item);
-        return false;
+/// What came in items is not for us.
+fn let_go(guest: &mut Guest, items: &mut Items) {
+    for received in items.take_handles() {
+        guest.engine.dispose(received, Code::DROPPED);
     }
-    task.i += 1;
-    true
 }
 
 /// All items came.
@@ -408,10 +414,10 @@ fn ended(guest: &mut Guest, task: &mut Task) -> Outcome {
         if let Some(to) = task.to.take() {
             guest.engine.finish(to);
         }
-        return Outcome::int(task.i);
+        return guest.int(task.i);
     }
     // The call that carried the stream may be answered later; nobody needs to know.
-    Outcome::int(task.sum)
+    guest.int(task.sum)
 }
 
 /// There is room on the stream on which the task sends.
@@ -420,11 +426,11 @@ pub(crate) fn writable(guest: &mut Guest, task: &mut Task) -> Outcome {
         return readable(guest, task);
     }
     let Some(to) = task.to else { return Outcome::Waits };
-    let mut item = Vec::new();
     while task.i < task.n {
-        item.clear();
-        put_int(&mut item, task.i);
-        if guest.engine.send_item(to, &item).is_err() {
+        put_int(&mut guest.out, task.i);
+        let sent = guest.engine.send_item(to, &guest.out);
+        guest.out.clear();
+        if sent.is_err() {
             return Outcome::Waits;
         }
         task.i += 1;
@@ -433,45 +439,34 @@ pub(crate) fn writable(guest: &mut Guest, task: &mut Task) -> Outcome {
     Outcome::Waits
 }
 
-/// The stream on which the task sends is over.
-pub(crate) fn stopped(task: &Task, code: Code) -> Outcome {
+/// The stream on which the task sent is over.
+pub(crate) fn stopped(guest: &mut Guest, task: &Task, code: Code) -> Outcome {
     match task.procedure {
-        COUNT | COUNT_INTO => Outcome::int(task.i),
+        COUNT | COUNT_INTO => guest.int(task.i),
         DRIVE_SUM | DRIVE_RELAY => Outcome::Waits,
-        _ => Outcome::code(code),
+        _ => Outcome::Fail(code),
     }
 }
 
-fn describe(mut known: Reader<'_>) -> Option<Outcome> {
-    // Never changes without the names, which are all there is.
+/// Tells all names, or that nothing changed: the names are all there is.
+fn describe(guest: &mut Guest, mut known: Reader<'_>) -> Option<Outcome> {
     const HASH: i64 = 0x6775_6573_7401;
-    let served = NAMES.iter().take(MISSING);
-    let mut out = Vec::new();
-    let text = |out: &mut Vec<u8>, text: &str| put_bytes(out, text.as_bytes(), TEXT);
-    put_len(&mut out, 1, MAP);
     for _ in 0..known.array()? {
         let mut one = known;
-        known.any()?;
+        known.skip(1)?;
         if one.int() == Some(HASH) {
-            text(&mut out, "Known");
-            put_int(&mut out, HASH);
-            return Some(Outcome::Answer(out));
+            guest.out.extend_from_slice(b"\x81\xa5Known");
+            return Some(guest.int(HASH));
         }
     }
-    text(&mut out, "New");
-    put_len(&mut out, 2, MAP);
-    text(&mut out, "hash");
-    put_int(&mut out, HASH);
-    text(&mut out, "procedures");
-    put_len(&mut out, MISSING, ARRAY);
-    for name in served {
-        put_len(&mut out, 4, MAP);
-        for (key, value) in [("name", *name), ("signature", "_"), ("doc", "")] {
-            text(&mut out, key);
-            text(&mut out, value);
-        }
-        text(&mut out, "fingerprint");
-        out.push(0);
+    guest.out.extend_from_slice(b"\x81\xa3New\x82\xa4hash");
+    put_int(&mut guest.out, HASH);
+    guest.out.extend_from_slice(b"\xaaprocedures\xdc\0");
+    guest.out.push(MISSING.to_le_bytes()[0]);
+    for name in NAMES.iter().take(MISSING) {
+        guest.out.extend_from_slice(b"\x84\xa4name");
+        put_text(&mut guest.out, name.as_bytes());
+        guest.out.extend_from_slice(b"\xa9signature\xa1_\xa3doc\xa0\xabfingerprint\0");
     }
-    Some(Outcome::Answer(out))
+    Some(Outcome::Answer)
 }

@@ -6,6 +6,19 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
+/// The front of a value.
+enum Head {
+    Int(i64),
+    /// So many bytes follow.
+    Text(usize),
+    Bytes(usize),
+    /// So many values follow.
+    Array(u64),
+    Map(u64),
+    /// So many bytes of something else follow.
+    Other(usize),
+}
+
 impl<'a> Reader<'a> {
     fn span(&mut self, len: usize) -> Option<&'a [u8]> {
         let (span, rest) = self.0.split_at_checked(len)?;
@@ -18,146 +31,102 @@ impl<'a> Reader<'a> {
         Some(self.span(bytes)?.iter().fold(0, |n, &byte| n << 8 | u64::from(byte)))
     }
 
-    fn head(&mut self) -> Option<u8> {
-        Some(*self.span(1)?.first()?)
-    }
-
     fn len(&mut self, bytes: usize) -> Option<usize> {
         usize::try_from(self.big(bytes)?).ok()
     }
 
-    pub(crate) fn array(&mut self) -> Option<usize> {
-        match self.head()? {
-            head @ 0x90..=0x9f => Some(usize::from(head & 15)),
-            0xdc => self.len(2),
-            0xdd => self.len(4),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn int(&mut self) -> Option<i64> {
-        let head = self.head()?;
-        match head {
-            0..=0x7f | 0xe0.. => Some(i64::from(head.cast_signed())),
-            0xcc..=0xcf => i64::try_from(self.big(1 << (head & 3))?).ok(),
+    fn head(&mut self) -> Option<Head> {
+        let head = *self.span(1)?.first()?;
+        Some(match head {
+            0..=0x7f | 0xe0.. => Head::Int(i64::from(head.cast_signed())),
+            0x80..=0x8f => Head::Map(u64::from(head & 15)),
+            0x90..=0x9f => Head::Array(u64::from(head & 15)),
+            0xa0..=0xbf => Head::Text(usize::from(head & 31)),
+            0xc0 | 0xc2 | 0xc3 => Head::Other(0),
+            0xc4..=0xc6 => Head::Bytes(self.len(1 << (head - 0xc4))?),
+            0xca => Head::Other(4),
+            0xcb => Head::Other(8),
+            // What is larger than we know is a value still.
+            0xcc..=0xcf => {
+                i64::try_from(self.big(1 << (head & 3))?).map_or(Head::Other(0), Head::Int)
+            }
             0xd0..=0xd3 => {
                 let bytes = 1 << (head & 3);
                 let unused = 64 - 8 * bytes;
-                Some((self.big(bytes)? << unused).cast_signed() >> unused)
+                Head::Int((self.big(bytes)? << unused).cast_signed() >> unused)
             }
-            _ => None,
-        }
+            0xd9..=0xdb => Head::Text(self.len(1 << (head - 0xd9))?),
+            0xdc | 0xdd => Head::Array(self.big(2 << (head & 1))?),
+            0xde | 0xdf => Head::Map(self.big(2 << (head & 1))?),
+            0xc1 | 0xc7..=0xc9 | 0xd4..=0xd8 => return None,
+        })
     }
 
-    /// Text, if `text`, else bytes.
-    pub(crate) fn bytes(&mut self, text: bool) -> Option<&'a [u8]> {
-        let head = self.head()?;
-        let len = match head {
-            0xa0..=0xbf if text => usize::from(head & 31),
-            0xd9..=0xdb if text => self.len(1 << (head - 0xd9))?,
-            0xc4..=0xc6 if !text => self.len(1 << (head - 0xc4))?,
-            _ => return None,
-        };
-        self.span(len)
+    pub(crate) fn array(&mut self) -> Option<u64> {
+        if let Head::Array(len) = self.head()? { Some(len) } else { None }
     }
 
-    /// Passes over one value of any kind. Nested ones are counted, not followed, so that depth takes
-    /// no stack; each takes a byte at least.
-    pub(crate) fn any(&mut self) -> Option<()> {
-        let mut values = 1u64;
+    pub(crate) fn int(&mut self) -> Option<i64> {
+        if let Head::Int(value) = self.head()? { Some(value) } else { None }
+    }
+
+    pub(crate) fn text(&mut self) -> Option<&'a [u8]> {
+        if let Head::Text(len) = self.head()? { self.span(len) } else { None }
+    }
+
+    pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
+        if let Head::Bytes(len) = self.head()? { self.span(len) } else { None }
+    }
+
+    /// Passes over values of any kind. Nested ones are counted, not followed, so that depth takes no
+    /// stack; each takes a byte at least.
+    pub(crate) fn skip(&mut self, mut values: u64) -> Option<()> {
         while values > 0 {
             if values > self.0.len() as u64 {
                 return None;
             }
             values -= 1;
-            let head = self.head()?;
-            let len = match head {
-                0x80..=0x8f => {
-                    values += 2 * u64::from(head & 15);
-                    0
-                }
-                0x90..=0x9f => {
-                    values += u64::from(head & 15);
-                    0
-                }
-                0xa0..=0xbf => usize::from(head & 31),
-                0xc1 | 0xc7..=0xc9 | 0xd4..=0xd8 => return None,
-                0xc4..=0xc6 => self.len(1 << (head - 0xc4))?,
-                0xca => 4,
-                0xcb => 8,
-                0xcc..=0xd3 => 1 << (head & 3),
-                0xd9..=0xdb => self.len(1 << (head - 0xd9))?,
-                0xdc | 0xdd => {
-                    values += self.big(2 << (head & 1))?;
-                    0
-                }
-                0xde | 0xdf => {
-                    values += 2 * self.big(2 << (head & 1))?;
-                    0
-                }
-                _ => 0,
-            };
-            self.span(len)?;
+            match self.head()? {
+                Head::Int(_) => {}
+                Head::Array(len) => values += len,
+                Head::Map(len) => values += 2 * len,
+                Head::Text(len) | Head::Bytes(len) | Head::Other(len) => drop(self.span(len)?),
+            }
         }
         Some(())
-    }
-}
-
-/// A head and so many bytes of a number, the most significant first.
-fn big(out: &mut Vec<u8>, head: u8, bytes: usize, value: u64) {
-    out.push(head);
-    out.extend_from_slice(value.to_be_bytes().get(8 - bytes..).unwrap_or_default());
-}
-
-/// Which power of two of bytes a number takes.
-fn width(value: u64) -> u8 {
-    match value {
-        0..=0xff => 0,
-        0x100..=0xffff => 1,
-        0x1_0000..=0xffff_ffff => 2,
-        _ => 3,
     }
 }
 
 pub(crate) fn put_int(out: &mut Vec<u8>, value: i64) {
     if (-32..128).contains(&value) {
         out.push(value.to_le_bytes()[0]);
-    } else if let Ok(value) = u64::try_from(value) {
-        let width = width(value);
-        big(out, 0xcc + width, 1 << width, value);
-    } else {
-        // A bit more, for the sign.
-        let width = width(value.unsigned_abs().saturating_mul(2) - 1);
-        big(out, 0xd0 + width, 1 << width, value.cast_unsigned());
+        return;
     }
+    // Those below zero take a bit more, for the sign.
+    let (head, bits) = match value {
+        ..0 => (0xd0, 65 - (!value).leading_zeros()),
+        0.. => (0xcc, 64 - value.leading_zeros()),
+    };
+    let width = (bits.max(8) - 1).ilog2() - 2;
+    out.push(head + width.to_le_bytes()[0]);
+    out.extend_from_slice(value.to_be_bytes().get(8 - (1 << width)..).unwrap_or_default());
 }
 
-/// How the head of something with a length is written: below `limit` as `short`, else by the head before
-/// which `long` stands and one, two or four bytes, of which not all have the first.
-#[derive(Clone, Copy)]
-pub(crate) struct Kind {
-    short: u8,
-    limit: u8,
-    long: u8,
-    least: u8,
+fn put_len(out: &mut Vec<u8>, head: u8, len: usize) {
+    out.push(head);
+    out.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
 }
 
-pub(crate) const ARRAY: Kind = Kind { short: 0x90, limit: 16, long: 0xdb, least: 1 };
-pub(crate) const MAP: Kind = Kind { short: 0x80, limit: 16, long: 0xdd, least: 1 };
-pub(crate) const TEXT: Kind = Kind { short: 0xa0, limit: 32, long: 0xd9, least: 0 };
-pub(crate) const BYTES: Kind = Kind { short: 0, limit: 0, long: 0xc4, least: 0 };
-
-pub(crate) fn put_len(out: &mut Vec<u8>, len: usize, kind: Kind) {
-    match u8::try_from(len) {
-        Ok(len) if len < kind.limit => out.push(kind.short | len),
-        _ => {
-            let width = width(len as u64).max(kind.least);
-            big(out, kind.long + width, 1 << width, len as u64);
-        }
+pub(crate) fn put_text(out: &mut Vec<u8>, text: &[u8]) {
+    match u8::try_from(text.len()) {
+        Ok(len @ 0..32) => out.push(0xa0 | len),
+        _ => put_len(out, 0xdb, text.len()),
     }
+    out.extend_from_slice(text);
 }
 
-pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8], kind: Kind) {
-    put_len(out, bytes.len(), kind);
-    out.extend_from_slice(bytes);
+/// So many times the byte 7.
+pub(crate) fn put_sevens(out: &mut Vec<u8>, len: usize) {
+    put_len(out, 0xc6, len);
+    out.resize(out.len() + len, 7);
 }
