@@ -379,13 +379,24 @@ impl HighPass {
             let x = f64::from(tame(sample));
             let forward = gain * (x - 2.0 * before[0] + before[1]);
             let y = (forward + back[1] * after[1]) + back[0] * after[0];
-            // What is too small to be anything would be slow to compute with.
-            let y = if y.abs() < 1e-20 { 0.0 } else { y };
             (before, after) = ([x, before[0]], [y, after[0]]);
-            y as f32
+            // What is too small to be anything would be slow to compute with.
+            if y.abs() < 1e-20 { 0.0 } else { y as f32 }
         }));
-        (self.before, self.after) = (before, after);
+        (self.before, self.after) = (before, after.map(|y| if y.abs() < 1e-20 { 0.0 } else { y }));
     }
+}
+
+/// The sum of squares, in lanes, which the compiler makes one of.
+fn power(sound: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 8];
+    let (eights, rest) = sound.as_chunks::<8>();
+    for eight in eights {
+        for (lane, sample) in lanes.iter_mut().zip(eight) {
+            *lane += sample * sample;
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().map(|sample| sample * sample).sum::<f32>()
 }
 
 /// Hears that something is on the air, without knowing what: power well above what is usual.
@@ -416,7 +427,7 @@ impl Ear {
     fn hear(&mut self, mut samples: &[f32]) {
         while !samples.is_empty() {
             let (piece, rest) = samples.split_at(samples.len().min(self.piece - self.count));
-            self.sum += piece.iter().map(|sample| sample * sample).sum::<f32>();
+            self.sum += power(piece);
             self.count += piece.len();
             samples = rest;
             if self.count == self.piece {

@@ -3,9 +3,10 @@
 //! A matched filter for each mode's sweep, by fast convolution. What counts is the share of the
 //! power in the band that is explained by the sweep, so that the level does not matter.
 
+use std::f64::consts::TAU;
 use std::sync::Arc;
 
-use rustfft::num_complex::Complex32;
+use rustfft::num_complex::{Complex32, Complex64};
 use rustfft::{Fft, FftPlanner};
 
 use super::Config;
@@ -15,7 +16,11 @@ use super::preamble::{LONGEST_SWEEP, Sweep};
 /// Samples by which the search goes on; how late a sweep is found, at most, after its end.
 pub(crate) const HOP: usize = 2048;
 const SIZE: usize = 6144;
-const _: () = assert!(HOP + LONGEST_SWEEP <= SIZE && SIZE.is_multiple_of(4));
+/// What the filters give has no more than half of the band, so that every other sample says all.
+const HALF: usize = SIZE / 2;
+/// How much less at least a sample has of a sweep than the one beside it.
+const BETWEEN: f32 = 0.6;
+const _: () = assert!(HOP + LONGEST_SWEEP <= SIZE && SIZE.is_multiple_of(8));
 
 /// The least share of the power that makes a sweep; more for one that is short in a narrow band, so that in
 /// noise alone a sample hardly ever has it.
@@ -49,7 +54,7 @@ pub(crate) struct Search {
     spectrum: Vec<Complex32>,
     scratch: Vec<Complex32>,
     filtered: Vec<Complex32>,
-    /// Sums of the power in the band up to each sample.
+    /// Sums of the power in the band up to each other sample.
     power: Vec<f32>,
 }
 
@@ -63,7 +68,7 @@ impl Search {
     /// The search for the modes for which there is room.
     pub(crate) fn new(config: &Config) -> Self {
         let mut planner = FftPlanner::new();
-        let (forward, backward) = (planner.plan_fft_forward(SIZE), planner.plan_fft_inverse(SIZE));
+        let (forward, backward) = (planner.plan_fft_forward(SIZE), planner.plan_fft_inverse(HALF));
         let template = |sweep: Sweep| {
             let mut spectrum: Vec<Complex32> = sweep
                 .samples()
@@ -84,15 +89,14 @@ impl Search {
         let mut templates: Vec<_> = sweeps.map(template).collect();
         templates.sort_by_key(|template| template.band);
         let scratch = forward.get_inplace_scratch_len().max(backward.get_inplace_scratch_len());
-        let empty = vec![Complex32::default(); SIZE];
         Self {
             forward,
             backward,
             templates,
-            spectrum: empty.clone(),
+            spectrum: vec![Complex32::default(); SIZE],
             scratch: vec![Complex32::default(); scratch],
-            filtered: empty,
-            power: vec![0.0; SIZE + 1],
+            filtered: vec![Complex32::default(); HALF],
+            power: vec![0.0; HALF + 1],
         }
     }
 
@@ -109,35 +113,65 @@ impl Search {
         for template in &self.templates {
             if template.band != band {
                 band = template.band;
+                let bins = band.0..band.1;
                 self.filtered.fill(Complex32::default());
-                self.filtered[band.0..band.1].copy_from_slice(&self.spectrum[band.0..band.1]);
+                self.filtered[bins.clone()].copy_from_slice(&self.spectrum[bins]);
                 self.backward.process_with_scratch(&mut self.filtered, &mut self.scratch);
                 sum_up(&self.filtered, &mut self.power[1..]);
             }
             self.filtered.fill(Complex32::default());
-            for bin in band.0..band.1 {
-                self.filtered[bin] = self.spectrum[bin] * template.spectrum[bin].conj();
+            for (place, product) in
+                self.filtered[band.0..band.1].iter_mut().zip(template.products(&self.spectrum))
+            {
+                *place = product;
             }
             self.backward.process_with_scratch(&mut self.filtered, &mut self.scratch);
-            let length = template.sweep.samples;
-            let mut best = (template.least, None);
-            let first = SIZE - HOP - length;
-            let filtered = &self.filtered[first..first + HOP];
-            let ends = &self.power[first + length..first + length + HOP];
-            let begins = &self.power[first..first + HOP];
+            let length = template.sweep.samples / 2;
+            let first = HALF - HOP / 2 - length;
+            let filtered = &self.filtered[first..first + HOP / 2];
+            let ends = &self.power[first + length..];
+            let mut best = (template.least * BETWEEN, None);
             for (at, (value, (end, begin))) in
-                filtered.iter().zip(ends.iter().zip(begins)).enumerate()
+                filtered.iter().zip(ends.iter().zip(&self.power[first..])).enumerate()
             {
-                // Both sums have the transform's factor twice.
-                let most = ((end - begin) * template.energy).max(1e-20);
+                // Both sums have the transform's factor twice, that of power every other sample.
+                let most = (2.0 * (end - begin) * template.energy).max(1e-20);
                 if value.norm_sqr() > best.0 * most {
-                    best = (value.norm_sqr() / most, Some(first + at));
+                    best = (value.norm_sqr() / most, Some((2 * (first + at), most)));
                 }
             }
-            if let (share, Some(start)) = best {
+            let (share, Some((start, most))) = best else { continue };
+            let beside = [start.wrapping_sub(1), start + 1]
+                .map(|start| (template.at(&self.spectrum, start) / most, start));
+            let (share, start) = beside
+                .into_iter()
+                .fold((share, start), |best, other| if other.0 > best.0 { other } else { best });
+            if share >= template.least {
                 found.push(Found { mode: template.sweep.mode, start, share });
             }
         }
+    }
+}
+
+impl Template {
+    /// The spectrum of what the filter makes of sound, in its band.
+    fn products(&self, spectrum: &[Complex32]) -> impl Iterator<Item = Complex32> {
+        let bins = self.band.0..self.band.1;
+        let pairs = spectrum[bins.clone()].iter().zip(&self.spectrum[bins]);
+        pairs.map(|(sound, template)| sound * template.conj())
+    }
+
+    /// The power of what the filter makes of sound at one sample.
+    fn at(&self, spectrum: &[Complex32], sample: usize) -> f32 {
+        let angle = |bin: usize| TAU * (bin * sample % SIZE) as f64 / SIZE as f64;
+        let step = Complex64::cis(angle(1));
+        let mut turn = Complex64::cis(angle(self.band.0));
+        let mut sum = Complex64::default();
+        for product in self.products(spectrum) {
+            sum += Complex64::new(product.re.into(), product.im.into()) * turn;
+            turn *= step;
+        }
+        sum.norm_sqr() as f32
     }
 }
 

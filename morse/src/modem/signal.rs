@@ -18,10 +18,12 @@ const LEAST_LIKENESS: f32 = 0.8;
 #[derive(Debug)]
 pub(crate) struct SignalSearch {
     /// The tone's phasors from one look to the next.
-    phasors: Vec<(f32, f32)>,
+    phasors: [Vec<f32>; 2],
     /// The tone's phase at the last look, and by how much it goes on.
     phase: f64,
     step: f64,
+    /// Samples from one look to the next.
+    hop: usize,
     sum: (f32, f32),
     count: usize,
     looks: u64,
@@ -34,9 +36,13 @@ pub(crate) struct SignalSearch {
 impl SignalSearch {
     pub(crate) fn new(shape: &Shape) -> Self {
         let (step, hop) = (TAU * shape.hertz(0) / f64::from(shape.rate), shape.dot / LOOKS);
-        let phasor = |i: usize| (step * i as f64).sin_cos();
+        let angles = (0..hop).map(|i| step * i as f64);
         Self {
-            phasors: (0..hop).map(|i| (phasor(i).1 as f32, phasor(i).0 as f32)).collect(),
+            phasors: [
+                angles.clone().map(|angle| angle.cos() as f32).collect(),
+                angles.map(|angle| angle.sin() as f32).collect(),
+            ],
+            hop,
             phase: 0.0,
             step: step * hop as f64,
             sum: (0.0, 0.0),
@@ -52,17 +58,13 @@ impl SignalSearch {
     /// first of all, and its likeness.
     pub(crate) fn take(&mut self, mut samples: &[f32], found: &mut Vec<(f64, f32)>) {
         while !samples.is_empty() {
-            let phasors = &self.phasors[self.count..];
-            let (piece, rest) = samples.split_at(samples.len().min(phasors.len()));
-            let (mut re, mut im) = self.sum;
-            for (sample, (cos, sin)) in piece.iter().zip(phasors) {
-                re += sample * cos;
-                im += sample * sin;
-            }
-            self.sum = (re, im);
+            let (piece, rest) = samples.split_at(samples.len().min(self.hop - self.count));
+            let [cos, sin] = &self.phasors;
+            self.sum.0 += product(piece, &cos[self.count..]);
+            self.sum.1 += product(piece, &sin[self.count..]);
             self.count += piece.len();
             samples = rest;
-            if self.count == self.phasors.len() {
+            if self.count == self.hop {
                 found.extend(self.look());
             }
         }
@@ -106,8 +108,21 @@ impl SignalSearch {
         let between = f64::from(((after - before) / (2.0 * bend)).clamp(-0.5, 0.5));
         // A look is at the end of its dot length.
         let end = (self.looks - LOOKS as u64) as f64 + between;
-        Some(((end - LENGTH as f64) * self.phasors.len() as f64, middle))
+        Some(((end - LENGTH as f64) * self.hop as f64, middle))
     }
+}
+
+/// The sum of products, in lanes, which the compiler makes one of.
+fn product(sound: &[f32], factors: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 8];
+    let factors = &factors[..sound.len()];
+    let ((eights, rest), (factors, last)) = (sound.as_chunks::<8>(), factors.as_chunks::<8>());
+    for (eight, factors) in eights.iter().zip(factors) {
+        for lane in 0..8 {
+            lanes[lane] += eight[lane] * factors[lane];
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().zip(last).map(|(a, b)| a * b).sum::<f32>()
 }
 
 fn keep<T>(queue: &mut VecDeque<T>, value: T, most: usize) {
