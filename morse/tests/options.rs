@@ -7,7 +7,7 @@ use std::fs::File;
 
 use ipfi_morse::modem::{Config, Demodulator, Event};
 use ipfi_morse::transport::Morse;
-use ipfi_morse::wav::WavReader;
+use ipfi_morse::wav::{SampleFormat, WavReader, WavWriter};
 use ipfi_transport::Registry;
 
 async fn refused(options: &str) -> String {
@@ -49,10 +49,25 @@ async fn one_clear_line_each() {
         ",duplex=low,ptt=rts:/dev/ttyUSB0",
         ",mode=cable,connect=1s,out=/dev/null",
         ",duplex=full,connect=1s,out=/dev/null",
+        ",mode=plain,wpm=60,connect=1s,out=/dev/null",
     ] {
         writeln!(table, "morse:{options}\n    {}", refused(options).await).unwrap();
     }
     insta::assert_snapshot!(table);
+}
+
+#[tokio::test]
+async fn a_file_of_too_few_samples_for_a_band_is_told() {
+    let path = std::env::temp_dir().join(format!("ipfi-slow-{}.wav", std::process::id()));
+    let mut writer = WavWriter::new(File::create(&path).unwrap(), 8000, SampleFormat::I16).unwrap();
+    writer.write(&[0.0; 8000]).unwrap();
+    writer.finish_seekable().unwrap();
+    let options = format!(",mode=fast,band=1000-9000,in={}", path.display());
+    let error = refused(&options).await;
+    std::fs::remove_file(&path).unwrap();
+    let told =
+        "has 8000 samples a second, which carry up to 3600 Hz: choose a band that ends below";
+    assert!(error.contains(told), "{error}");
 }
 
 #[tokio::test]

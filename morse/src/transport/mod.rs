@@ -96,6 +96,8 @@ impl Morse {
             Duplex::Low => "is another `morse:` on, with duplex=high",
             Duplex::High => "is another `morse:` on, with duplex=low",
         };
+        let is_plain = options.mode == Manner::Plain;
+        let same = if is_plain { "channel, tone and speed" } else { "channel and band" };
         if options.duplex == Duplex::Full {
             options.duplex = if turn.is_none() { Duplex::Low } else { Duplex::High };
         }
@@ -107,7 +109,7 @@ impl Morse {
         let via = self.sound(station, &options).await?;
         let link = options.link(&desk.line());
         let link = ipfi_arq::connect(Box::new(desk.packets(via)), link, random_id()).await;
-        let link = link.map_err(|error| unanswered(error, other))?;
+        let link = link.map_err(|error| unanswered(error, other, same))?;
         Ok(Box::new(MorseStream::new(link, desk)))
     }
 
@@ -148,12 +150,12 @@ fn station(options: &MorseOptions, desk: Desk) -> Result<Station, modem::ConfigE
 }
 
 /// What the link says of nobody's answer, in the words of an address.
-fn unanswered(error: io::Error, other: &str) -> io::Error {
+fn unanswered(error: io::Error, other: &str, same: &str) -> io::Error {
     if error.kind() != io::ErrorKind::TimedOut {
         return error;
     }
     let text = format!(
-        "nobody answers by sound: {other}, on the same channel and band, and does each hear the other?"
+        "nobody answers by sound: {other}, on the same {same}, and does each hear the other?"
     );
     io::Error::new(error.kind(), text)
 }
