@@ -60,7 +60,7 @@ async fn one_clear_line_each() {
 async fn a_file_of_too_few_samples_for_a_band_is_told() {
     let path = std::env::temp_dir().join(format!("ipfi-slow-{}.wav", std::process::id()));
     let mut writer = WavWriter::new(File::create(&path).unwrap(), 8000, SampleFormat::I16).unwrap();
-    writer.write(&[0.0; 8000]).unwrap();
+    writer.write(&[0.0; 800]).unwrap();
     writer.finish_seekable().unwrap();
     let options = format!(",mode=fast,band=1000-9000,in={}", path.display());
     let error = refused(&options).await;
