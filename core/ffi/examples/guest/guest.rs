@@ -262,13 +262,14 @@ impl Guest {
         for call in task.calls {
             self.engine.cancel(call, Code::CANCELLED);
         }
-        let halves = [
-            task.from.map(Received::Receiver),
-            task.to.map(Received::Sender),
-            task.callback.map(Received::Callback),
-        ];
-        for half in halves.into_iter().flatten() {
-            self.engine.dispose(half, Code::CANCELLED);
+        if let Some(from) = task.from {
+            self.engine.stop(from, Code::CANCELLED);
+        }
+        if let Some(to) = task.to {
+            self.engine.reset(to, Code::CANCELLED, "");
+        }
+        if let Some(callback) = task.callback {
+            self.engine.release_callback(callback);
         }
     }
 
