@@ -59,11 +59,13 @@
 mod durations;
 mod echo;
 mod evidence;
+mod grids;
 mod lanes;
 mod learn;
 mod level;
 mod phase;
 mod reading;
+mod rooms;
 mod search;
 mod speed;
 mod tone;

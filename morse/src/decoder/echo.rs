@@ -17,12 +17,16 @@ use crate::detector::Baseband;
 
 /// Length of a tap, seconds.
 const TAP: f64 = 0.008;
-/// Taps: a third of a second of echo.
-const TAPS: usize = 40;
+/// Taps while the keying is being looked for: a third of a second of echo.
+pub(crate) const TAPS: usize = 40;
+/// Taps once it is known.
+pub(crate) const ALL_TAPS: usize = 56;
 /// How far the tone may still be off, Hz.
-const SPAN_HZ: f64 = 6.0;
+const SPAN_HZ: f64 = 10.0;
 /// How much more of the sound the keying must explain with echoes than without, for there to be any.
 const WORTH: f64 = 1.25;
+/// With less, there is no use in looking for another keying with echoes.
+const LEAST_GAIN: f64 = 0.6;
 /// With less than this part left unexplained by keying alone, no echo is worth the search.
 const PLAIN: f64 = 0.04;
 /// With more than this part left unexplained, it is another tone.
@@ -55,7 +59,7 @@ pub(crate) struct Dry {
 impl Dry {
     /// Whether there may be echoes, if not of this keying.
     pub(crate) fn suspicious(&self) -> bool {
-        self.alone > PLAIN && self.most > WORTH && self.gain > 1.0
+        self.alone > PLAIN && self.most > WORTH && self.gain > LEAST_GAIN
     }
 
     /// Whether there are echoes, and of this keying.
@@ -100,6 +104,8 @@ struct Blocks<'a> {
     noise: f64,
     /// Blocks from the first mark to the end of the last.
     told: f64,
+    /// How many taps the room has.
+    taps: usize,
 }
 
 /// An explanation of the blocks by the marks: at what turn a block, with what phases, in what room.
@@ -113,8 +119,13 @@ struct Explained {
 
 /// The tone without the echoes of what was keyed, stretches in seconds; `None` if that is too
 /// little to tell them.
-pub(crate) fn without(base: &Baseband, keyed: &[(f64, f64)], stretch: f64) -> Option<Dry> {
-    let blocks = Blocks::new(base, keyed, stretch)?;
+pub(crate) fn without(
+    base: &Baseband,
+    keyed: &[(f64, f64)],
+    stretch: f64,
+    taps: usize,
+) -> Option<Dry> {
+    let blocks = Blocks::new(base, keyed, stretch, taps)?;
     let span = SPAN_HZ * TAP;
     let kept = blocks.of_one_carrier(span)?;
     let all: f64 = blocks.heard.iter().map(Complex64::norm_sqr).sum();
@@ -130,12 +141,12 @@ pub(crate) fn without(base: &Baseband, keyed: &[(f64, f64)], stretch: f64) -> Op
 }
 
 impl<'a> Blocks<'a> {
-    fn new(base: &'a Baseband, keyed: &[(f64, f64)], stretch: f64) -> Option<Self> {
+    fn new(base: &'a Baseband, keyed: &[(f64, f64)], stretch: f64, taps: usize) -> Option<Self> {
         let tap = TAP * stretch;
         let per = ((tap / base.frame_seconds).round() as usize).max(1);
         let seconds = per as f64 * base.frame_seconds;
         let count = base.frames.len() / per;
-        if count < 2 * TAPS || keyed.is_empty() {
+        if count < 2 * taps || keyed.is_empty() {
             return None;
         }
         let marks: Vec<Mark> =
@@ -154,7 +165,7 @@ impl<'a> Blocks<'a> {
         let reach = |(a, b): (f64, f64), k: &(f64, f64)| (a.min(k.0), b.max(k.1));
         let span = keyed.iter().fold((f64::INFINITY, 0.0_f64), reach);
         let told = ((span.1 - span.0) / seconds).max(1.0);
-        Some(Self { base, per, heard, marks, noise, told })
+        Some(Self { base, per, heard, marks, noise, told, taps })
     }
 
     /// The part of the power, beside noise, that is left.
@@ -168,7 +179,7 @@ impl<'a> Blocks<'a> {
         let count = self.heard.len() as f64;
         let left = explained.room.rest.max(self.noise).max(f64::MIN_POSITIVE);
         // The edges of the marks were chosen too.
-        let free = explained.free + 2.0 * self.marks.len() as f64;
+        let free = explained.free + (self.taps + 2 * self.marks.len()) as f64;
         -count * left.ln() - free * 0.5 * count.ln()
     }
 
@@ -194,7 +205,7 @@ impl<'a> Blocks<'a> {
         let phases = vec![Complex64::new(1.0, 0.0); self.marks.len()];
         let sent = self.sent(&phases);
         let turn = line(&sent, &self.heard, span) * std::f64::consts::TAU;
-        let room = Room::of(&sent, &self.turned(turn))?;
+        let room = Room::of(&sent, &self.turned(turn), self.taps)?;
         Some(Explained { turn, phases, room, free: 0.0 })
     }
 
@@ -205,7 +216,7 @@ impl<'a> Blocks<'a> {
         let unit =
             |z: Complex64| if z.norm() > 0.0 { z / z.norm() } else { Complex64::new(1.0, 0.0) };
         let mut phases: Vec<Complex64> = self.marks.iter().map(|m| unit(m.of(&heard))).collect();
-        let mut room = Room::of(&self.sent(&phases), &heard)?;
+        let mut room = Room::of(&self.sent(&phases), &heard, self.taps)?;
         for _ in 0..TURNS {
             let mut next = phases.clone();
             let left = self.rephase(&mut next, &room, &heard);
@@ -223,7 +234,7 @@ impl<'a> Blocks<'a> {
                 let middle = mark.from as f64 + 0.5 * mark.key.len() as f64;
                 *phase *= Complex64::from_polar(1.0, -0.5 * off * middle);
             }
-            let room_next = Room::of(&self.sent(&next), &heard_next)?;
+            let room_next = Room::of(&self.sent(&next), &heard_next, self.taps)?;
             let better = room_next.rest < GAINED * room.rest;
             if room_next.rest < room.rest {
                 (turn, heard, phases, room) = (turn_next, heard_next, next, room_next);
@@ -262,7 +273,7 @@ impl<'a> Blocks<'a> {
             .marks
             .iter()
             .map(|mark| {
-                let length = (mark.key.len() + TAPS - 1).min(count - mark.from);
+                let length = (mark.key.len() + self.taps - 1).min(count - mark.from);
                 let mut answer = vec![Complex64::default(); length];
                 for (at, part) in mark.key.iter().enumerate() {
                     for (answer, tap) in answer[at..].iter_mut().zip(&room.taps) {
@@ -310,20 +321,21 @@ impl<'a> Blocks<'a> {
         (all - told).max(0.0)
     }
 
-    /// The frames without the echoes.
+    /// The frames without the echoes, the tone at exactly zero frequency.
     fn dry(&self, explained: &Explained) -> Dry {
         let Room { taps, rest } = &explained.room;
         let all: f64 = self.heard.iter().map(Complex64::norm_sqr).sum();
         let alone = self.alone(all, explained.turn);
         // Taps and phases explain some noise, each as much as a block or half of one has.
         let chance = |free: f64| (1.0 - free / self.told).max(1e-3);
-        let free = TAPS as f64 + 0.5 * explained.free;
+        let free = self.taps as f64 + 0.5 * explained.free;
         let expected = chance(free) / chance(self.marks.len() as f64);
         let gain = alone * expected / rest.max(f64::MIN_POSITIVE);
         let sent = self.sent(&explained.phases);
         let count = sent.len();
-        let echo: Vec<Complex64> =
-            (0..count).map(|i| (1..TAPS.min(i + 1)).map(|k| taps[k] * sent[i - k]).sum()).collect();
+        let echoes: Vec<Complex64> =
+            taps.iter().enumerate().map(|(k, tap)| if k > 0 { *tap } else { 0.0.into() }).collect();
+        let echo = filtered(&sent, &echoes);
         let mut dry = self.base.clone();
         for (i, z) in dry.frames.iter_mut().enumerate() {
             // Between the middles of blocks by straight lines.
@@ -332,8 +344,9 @@ impl<'a> Blocks<'a> {
             let high = (low + 1).min(count - 1);
             let part = (at - low as f64).clamp(0.0, 1.0);
             let here = echo[low] * (1.0 - part) + echo[high] * part;
-            let back = here * Complex64::from_polar(1.0, explained.turn * at);
-            *z -= Complex32::new(back.re as f32, back.im as f32);
+            let turn = Complex64::from_polar(1.0, -explained.turn * at);
+            let heard = Complex64::new(f64::from(z.re), f64::from(z.im)) * turn - here;
+            *z = Complex32::new(heard.re as f32, heard.im as f32);
         }
         let most = alone / self.noise.max(f64::MIN_POSITIVE);
         let (rest, alone) = (self.part(*rest, all), self.part(alone, all));
@@ -368,32 +381,45 @@ struct Room {
 
 impl Room {
     /// The room under which what is sent explains best what is heard.
-    fn of(sent: &[Complex64], heard: &[Complex64]) -> Option<Self> {
-        let shared = |lag: usize| -> Complex64 {
-            sent.iter().zip(&sent[lag..]).map(|(a, b)| a.conj() * b).sum()
-        };
-        let own: Vec<Complex64> = (0..TAPS).map(shared).collect();
-        let told: Vec<Complex64> = (0..TAPS)
-            .map(|lag| heard[lag..].iter().zip(sent).map(|(z, s)| z * s.conj()).sum())
-            .collect();
-        let mut matrix = vec![vec![Complex64::default(); TAPS]; TAPS];
+    fn of(sent: &[Complex64], heard: &[Complex64], taps: usize) -> Option<Self> {
+        let own = correlated(sent, sent, taps);
+        let told = correlated(sent, heard, taps);
+        let mut matrix = vec![vec![Complex64::default(); taps]; taps];
         for (i, row) in matrix.iter_mut().enumerate() {
             for (j, cell) in row.iter_mut().enumerate().take(i + 1) {
                 *cell = own[i - j];
             }
             row[i] += own[0] * RIDGE * (i as f64 * TAP / FADES).exp();
         }
-        let taps = solve(matrix, &told)?;
-        let rest = heard
-            .iter()
-            .enumerate()
-            .map(|(i, z)| {
-                let made: Complex64 = (0..TAPS.min(i + 1)).map(|k| taps[k] * sent[i - k]).sum();
-                (z - made).norm_sqr()
-            })
-            .sum::<f64>();
-        Some(Self { taps, rest })
+        let found = solve(matrix, &told)?;
+        let made = filtered(sent, &found);
+        let rest = heard.iter().zip(&made).map(|(z, made)| (z - made).norm_sqr()).sum();
+        Some(Self { taps: found, rest })
     }
+}
+
+/// How much of `heard` is what was sent so many blocks before, for each lag below `lags`.
+fn correlated(sent: &[Complex64], heard: &[Complex64], lags: usize) -> Vec<Complex64> {
+    let mut out = vec![Complex64::default(); lags];
+    // Lag by lag in the inner loop, so that vectors hold it; the key is up half of the time.
+    for (i, s) in sent.iter().enumerate().filter(|(_, s)| s.norm_sqr() > 0.0) {
+        let s = s.conj();
+        for (out, z) in out.iter_mut().zip(&heard[i..]) {
+            *out += z * s;
+        }
+    }
+    out
+}
+
+/// What is sent, heard through taps.
+fn filtered(sent: &[Complex64], taps: &[Complex64]) -> Vec<Complex64> {
+    let mut out = vec![Complex64::default(); sent.len()];
+    for (i, s) in sent.iter().enumerate().filter(|(_, s)| s.norm_sqr() > 0.0) {
+        for (out, tap) in out[i..].iter_mut().zip(taps) {
+            *out += tap * s;
+        }
+    }
+    out
 }
 
 /// Solves a Hermitian positive system, of which the lower half is given, by Cholesky's

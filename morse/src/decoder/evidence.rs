@@ -82,7 +82,12 @@ impl Reach {
 
     /// Marks of the speeds of a track.
     pub(crate) fn of(tables: &[Table], speed: &[u8]) -> Self {
-        let slowest = speed.iter().max().and_then(|k| tables.get(usize::from(*k)));
+        Self::down_to(tables, speed.iter().copied().max().unwrap_or(u8::MAX))
+    }
+
+    /// Marks of the speeds down to one.
+    pub(crate) fn down_to(tables: &[Table], slowest: u8) -> Self {
+        let slowest = tables.get(usize::from(slowest));
         slowest.map_or(Self::ALL, |t| Self { dot: t.dot.longest, dash: t.dash.longest.max(3) })
     }
 }

@@ -44,6 +44,13 @@ pub(crate) struct Path {
     pub glyphs: Vec<Glyph>,
 }
 
+impl Path {
+    /// The marks: first frame, and first frame after.
+    pub(crate) fn marks(&self) -> Vec<(usize, usize)> {
+        self.glyphs.iter().flat_map(|g| &g.strokes).map(|s| (s.start, s.end)).collect()
+    }
+}
+
 /// Searches for the best text; `speed` chooses a table for each frame.
 pub(crate) fn search(evidence: &Evidence, tables: &[Table], speed: &[u8]) -> Path {
     Search::new(evidence, tables, speed).run()

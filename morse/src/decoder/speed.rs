@@ -30,6 +30,12 @@ pub(crate) fn range(frame_seconds: f64) -> Band {
     wpm(SPEEDS - 1)..wpm(0)
 }
 
+/// The slowest speed of a band for [`dot_frames`], `wpm` being that of a dot of one frame.
+pub(crate) fn slowest(wpm: f64, band: &Band) -> u8 {
+    let within = |k: &u8| wpm / f64::from(dot_frames(*k)) >= band.start;
+    (0..SPEEDS as u8).rev().find(within).unwrap_or(0)
+}
+
 /// The tables of all speeds of a grid.
 pub(crate) fn tables(shape: &Shape) -> Vec<Table> {
     (0..SPEEDS as u8).map(|k| Table::new(dot_frames(k), shape)).collect()
@@ -42,6 +48,10 @@ pub(crate) struct SpeedTrack {
     pub score: f32,
     /// The speed at each frame, for [`dot_frames`].
     pub speed: Vec<u8>,
+    /// The marks: first frame, and first frame after.
+    pub marks: Vec<(usize, usize)>,
+    /// The part of the score that lengths and their order have, not the sound.
+    pub tidy: f32,
 }
 
 /// `ln` of how usual a speed is, in words per minute: people key at 20, twice as fast or half as
@@ -71,7 +81,7 @@ pub(crate) fn track(
         let here = model.step(t);
         if here.0 > best.0 { here } else { best }
     });
-    (end.0 > 0.0).then(|| SpeedTrack { score: end.0, speed: model.trace(end.1, end.2) })
+    (end.0 > 0.0).then(|| model.trace(end.0, end.1, end.2))
 }
 
 struct Model<'a> {
@@ -193,11 +203,16 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// The speed at each frame on the best path to a mark that ends at `t`.
-    fn trace(&self, mut t: usize, mut speed: usize) -> Vec<u8> {
+    /// The best path to a mark that ends at `t`.
+    fn trace(&self, score: f32, mut t: usize, mut speed: usize) -> SpeedTrack {
         let mut out = vec![speed as u8; self.evidence.frames];
+        let mut marks = Vec::new();
+        let mut tidy = score;
         while t > 0 {
-            let start = t - self.mark(t, speed);
+            let (length, evidence) = self.mark(t, speed);
+            let start = t - length;
+            marks.push((start, t));
+            tidy -= evidence;
             out[start..t].fill(speed as u8);
             t = start;
             let source = usize::from(self.from[self.place(speed, t)]);
@@ -209,13 +224,14 @@ impl<'a> Model<'a> {
             (t, speed) = (start, source);
         }
         out[..t].fill(speed as u8);
-        out
+        marks.reverse();
+        SpeedTrack { score, speed: out, marks, tidy }
     }
 
-    /// The length of the mark that ends at `t`.
-    fn mark(&self, t: usize, speed: usize) -> usize {
+    /// The length of the mark that ends at `t`, and what the sound says of it.
+    fn mark(&self, t: usize, speed: usize) -> (usize, f32) {
         let table = &self.tables[speed];
-        let mut best = (f32::NEG_INFINITY, 1);
+        let mut best = (f32::NEG_INFINITY, 1, 0.0);
         for (lengths, row) in [
             (&table.dot, self.evidence.dots(t, table.dot.shortest, table.dot.longest)),
             (&table.dash, self.evidence.dashes(t, table.dash.shortest, table.dash.longest)),
@@ -223,11 +239,11 @@ impl<'a> Model<'a> {
             let ready = before(&self.ready, self.place(speed, t), lengths);
             for (i, ((r, e), l)) in ready.iter().zip(row).zip(&lengths.reversed).enumerate() {
                 if r + e + l > best.0 {
-                    best = (r + e + l, lengths.longest - i);
+                    best = (r + e + l, lengths.longest - i, *e);
                 }
             }
         }
-        best.1.min(t)
+        (best.1.min(t), best.2)
     }
 
     /// The length of the gap that ends at `t`; inside a character only if the speed stayed.

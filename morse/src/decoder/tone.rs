@@ -3,48 +3,22 @@
 use rustfft::num_complex::Complex32;
 
 use super::durations::Shape;
-use super::echo::{self, Dry};
 use super::evidence::{Evidence, Levels, Phase, Reach};
+use super::grids::{EVERY_SPEED, Grids};
 use super::reading::{Effort, Reading, Scale};
 use super::search::{Path, search};
-use super::speed::{self, Band, SpeedTrack};
-use super::{learn, level, phase, verdict};
+use super::speed::{self, Band};
+use super::{learn, level, phase, rooms, verdict};
 use crate::detector::{Baseband, Spectrum, Track, follow, mix, noise_near, purity};
 
-/// Who has just sent slower than this will not send faster than all but the finest grid can tell.
-const UNHURRIED: f64 = 35.0;
-/// Speeds that differ by less than this factor, as its `ln`, are of one sender.
-const SAME_SPEED: f64 = 0.25;
-/// How much likelier another speed must be than that of the last character.
-const GOING_ON: f32 = 1.08;
 /// How often a tone is read at most: each reading corrects level, lengths and phase for the next.
 const PASSES: usize = 6;
 /// The same of a machine, whose lengths are exact.
 const MACHINE_PASSES: usize = 2;
-/// How often a tone is read without the echoes that the reading before told.
-const ECHO_ROUNDS: usize = 8;
-/// More than this part of the tone explained neither by keying nor by its echoes is misread.
-const UNEXPLAINED: f64 = 0.03;
-/// How many rounds may be in vain before it is given up.
-const PATIENCE: usize = 3;
-/// So many readings of different speeds are followed.
-const WAYS: usize = 6;
-/// The speeds that are tried then, one range after the other, words per minute.
-const OTHER_SPEEDS: [(f64, f64); 8] = [
-    (7.0, 9.5),
-    (9.0, 12.0),
-    (11.5, 15.0),
-    (14.5, 19.0),
-    (18.0, 23.0),
-    (22.0, 28.0),
-    (27.0, 35.0),
-    (34.0, 46.0),
-];
 /// Marks that turn out to be so far from where the tone was looked for are another's, Hz.
 const ELSEWHERE: f64 = 30.0;
 /// A machine's speed is known to this factor from a moment of its keying.
 const MACHINE_SPEED: f64 = 1.12;
-const EVERY_SPEED: Band = 0.0..f64::INFINITY;
 /// Less than this part of the phase kept over a fortieth of a second is chirp.
 const PURE: f32 = 0.8;
 /// The least part of the changes of level that the keying of a chirping tone explains.
@@ -56,70 +30,12 @@ const LEVEL_BOX: f64 = 0.032;
 /// The length of time within which the energy of a mark is not believed to exceed 15 dB, seconds.
 const TEMPER: f64 = 0.03;
 
-/// Speeds, and the tone on the grid of frames on which they were found.
-type Found = (SpeedTrack, Tone);
-
-/// A tone on frames of each length, with the evidence for marks on each.
-struct Grids(Vec<(Tone, Evidence)>);
-
-impl Grids {
-    /// The grids for the speeds of a band. The finest, which is for the fast, is left out after
-    /// somebody slow.
-    fn new(tone: &Tone, wpm: Option<f64>, band: &Band) -> Self {
-        let finest = usize::from(wpm.is_some_and(|w| w < UNHURRIED));
-        let mut tone = tone.clone();
-        let mut grids = Vec::new();
-        for grid in 0..tone.scale.grids {
-            if grid > 0 {
-                tone = tone.halved();
-            }
-            if tone.base.frames.len() < 16 {
-                break;
-            }
-            let speeds = speed::range(tone.base.frame_seconds / tone.scale.stretch);
-            if grid >= finest && speeds.start < band.end && band.start < speeds.end {
-                let evidence = tone.evidence(None, Reach::ALL);
-                grids.push((tone.clone(), evidence));
-            }
-        }
-        if tone.scale.stretch < 1.0 && *band != EVERY_SPEED {
-            // Exact keying is read as well from coarse frames.
-            grids.drain(..grids.len().saturating_sub(1));
-        }
-        Self(grids)
-    }
-
-    /// The speeds, and the grid of frames, under which keying explains the tone best.
-    ///
-    /// Who was just read at some speed is taken to go on at it, unless another is clearly likelier.
-    fn acquire(&self, wpm: Option<f64>, band: &Band) -> Option<(SpeedTrack, &Tone)> {
-        let tables = speed::tables(&Shape::NOMINAL);
-        let mut best: Option<(SpeedTrack, &Tone)> = None;
-        for (tone, evidence) in &self.0 {
-            let fastest = 1.2 / tone.base.frame_seconds;
-            let Some(mut track) =
-                speed::track(evidence, &tables, fastest * tone.scale.stretch, band)
-            else {
-                continue;
-            };
-            let dot = f64::from(speed::dot_frames(track.speed[track.speed.len() / 2]));
-            if wpm.is_some_and(|w| (fastest / dot / w).ln().abs() < SAME_SPEED) {
-                track.score *= GOING_ON;
-            }
-            if best.as_ref().is_none_or(|b| track.score > b.0.score) {
-                best = Some((track, tone));
-            }
-        }
-        best
-    }
-}
-
 /// A tone mixed down to frames of some length, with the level of its marks.
 #[derive(Clone, Debug)]
 pub(crate) struct Tone {
     hz: f64,
-    scale: Scale,
-    base: Baseband,
+    pub(super) scale: Scale,
+    pub(super) base: Baseband,
     levels: Levels,
     /// The transmitter's frequency moves within marks.
     chirps: bool,
@@ -158,8 +74,25 @@ impl Tone {
         Self { hz, scale, base, levels, chirps }
     }
 
+    /// The same tone with other sound.
+    pub(super) fn with(&self, base: Baseband) -> Self {
+        let chirps = chirps(&base, self.scale);
+        let levels = first_levels(&base, self.scale, chirps);
+        Self { base, levels, chirps, ..*self }
+    }
+
+    /// The speed of dots of one frame, as that of an ordinary sender.
+    pub(super) fn dot_wpm(&self) -> f64 {
+        1.2 / self.base.frame_seconds * self.scale.stretch
+    }
+
+    /// The speeds that such frames are for.
+    pub(super) fn speeds(&self) -> Band {
+        speed::range(self.base.frame_seconds / self.scale.stretch)
+    }
+
     /// The same on frames twice as long.
-    fn halved(&self) -> Self {
+    pub(super) fn halved(&self) -> Self {
         let base = self.base.halved();
         let levels = first_levels(&base, self.scale, self.chirps);
         Self { base, levels, ..*self }
@@ -202,105 +135,19 @@ impl Tone {
             _ => EVERY_SPEED,
         };
         let grids = Grids::new(&self, wpm, &band);
-        let (track, tone) = grids.acquire(wpm, &band)?;
+        let heard = grids.acquire(wpm, &band)?;
         if effort == Effort::Thorough
-            && let Some((track, dry)) = self.without_echoes(&grids, &(track.clone(), tone))
+            && let Some((track, dry)) = rooms::without_echoes(&self, &grids, &heard)
             && let Some(reading) = dry.refine(track.speed)
         {
             return Some(reading);
         }
-        let tone = tone.clone();
+        let (speed, tone) = (heard.track.speed, heard.tone.clone());
         drop(grids);
-        tone.refine(track.speed)
+        tone.refine(speed)
     }
 
-    /// The speeds and the tone without echoes; `None` if there are none that matter.
-    ///
-    /// Echoes fill gaps and cut marks in two, so that another speed seems to fit: in a room, those
-    /// of all ranges are tried, and the one is kept under which keying and echoes explain most.
-    fn without_echoes(&self, grids: &Grids, found: &(SpeedTrack, &Self)) -> Option<Found> {
-        let first = self.dry(&found.0, found.1);
-        if first.as_ref().is_some_and(|dry| !dry.suspicious()) {
-            return None;
-        }
-        let mut ways: Vec<(SpeedTrack, Self, Dry, Band)> = Vec::new();
-        if let Some(dry) = first {
-            ways.push((found.0.clone(), found.1.clone(), dry, EVERY_SPEED));
-        }
-        if ways.iter().all(|way| way.2.rest > UNEXPLAINED) {
-            for (low, high) in OTHER_SPEEDS {
-                let band = low..high;
-                if let Some((track, tone)) = grids.acquire(None, &band)
-                    && let Some(dry) = self.dry(&track, tone)
-                {
-                    ways.push((track, tone.clone(), dry, band));
-                }
-            }
-        }
-        ways.sort_by(|a, b| b.2.fit.total_cmp(&a.2.fit));
-        ways.truncate(WAYS);
-        let mut best: Option<(Found, Dry)> = None;
-        for (track, tone, dry, band) in ways {
-            let (found, dry) = self.settle((track, tone), dry, &band);
-            if best.as_ref().is_none_or(|b| dry.fit > b.1.fit) {
-                best = Some((found, dry));
-            }
-            if best.as_ref().is_some_and(|b| b.1.rest < UNEXPLAINED) {
-                break;
-            }
-        }
-        best.filter(|b| b.1.echoes()).map(|b| b.0)
-    }
-
-    /// Reads without the echoes that the reading before told, as long as that explains more.
-    fn settle(&self, mut found: Found, mut best: Dry, band: &Band) -> (Found, Dry) {
-        let mut base = best.base.clone();
-        let mut vain = 0;
-        for _ in 0..ECHO_ROUNDS {
-            let chirps = chirps(&base, self.scale);
-            let levels = first_levels(&base, self.scale, chirps);
-            let tone = Self { base, levels, chirps, ..*self };
-            let grids = Grids::new(&tone, None, band);
-            let Some((track, tone)) = grids.acquire(None, band) else { break };
-            let Some(dry) = self.dry(&track, tone) else { break };
-            base = dry.base.clone();
-            // The first rounds often explain less before they explain much more.
-            vain = if dry.rest > 0.98 * best.rest { vain + 1 } else { 0 };
-            if dry.rest < best.rest {
-                found = (track, tone.clone());
-                best = dry;
-            }
-            if vain == if best.rest < UNEXPLAINED { 1 } else { PATIENCE } {
-                break;
-            }
-        }
-        (found, best)
-    }
-
-    /// The tone without the echoes of what was found to be keyed at these speeds.
-    fn dry(&self, track: &SpeedTrack, tone: &Self) -> Option<Dry> {
-        let tables = speed::tables(&Shape::NOMINAL);
-        let evidence = tone.evidence(None, Reach::of(&tables, &track.speed));
-        let path = search(&evidence, &tables, &track.speed);
-        // Echoes could make any keying of a tone that never stops.
-        if path.glyphs.is_empty() || verdict::is_carrier(&evidence, &path, &track.speed) {
-            return None;
-        }
-        echo::without(&self.base, &tone.keyed(&path), self.scale.stretch)
-    }
-
-    /// When the key was down on a path, seconds.
-    fn keyed(&self, path: &Path) -> Vec<(f64, f64)> {
-        let at = |frame: usize| frame as f64 * self.base.frame_seconds;
-        path.glyphs
-            .iter()
-            .rev()
-            .flat_map(|g| &g.strokes)
-            .map(|s| (at(s.start), at(s.end)))
-            .collect()
-    }
-
-    fn evidence(&self, expected: Option<&[Complex32]>, reach: Reach) -> Evidence {
+    pub(super) fn evidence(&self, expected: Option<&[Complex32]>, reach: Reach) -> Evidence {
         let frame = self.base.frame_seconds;
         let stretch = self.scale.stretch;
         let phase = if self.chirps {
@@ -324,7 +171,9 @@ impl Tone {
             let tables = speed::tables(&shape);
             let evidence = self.evidence(expected.as_deref(), Reach::of(&tables, &speed));
             path = search(&evidence, &tables, &speed);
-            if path.glyphs.is_empty() || verdict::is_carrier(&evidence, &path, &speed) {
+            if path.glyphs.is_empty()
+                || verdict::is_carrier(&evidence, &path.marks(), path.score, &speed)
+            {
                 return None;
             }
             if !self.chirps && !verdict::is_tone(&self.base, &path) {

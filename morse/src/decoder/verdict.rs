@@ -36,11 +36,15 @@ fn focus(base: &Baseband, path: &Path) -> f32 {
 }
 
 /// Whether a tone that never stops explains the sound between the first mark and the last as well.
-pub(crate) fn is_carrier(evidence: &Evidence, path: &Path, speed: &[u8]) -> bool {
-    let strokes = || path.glyphs.iter().flat_map(|g| &g.strokes);
-    let (Some(first), Some(last)) = (strokes().next(), strokes().last()) else { return false };
-    let dot = dot_frames(speed[first.start]).round() as usize;
-    strokes().count() > 1 && evidence.steady(first.start, last.end, dot) > path.score
+pub(crate) fn is_carrier(
+    evidence: &Evidence,
+    marks: &[(usize, usize)],
+    score: f32,
+    speed: &[u8],
+) -> bool {
+    let (Some(first), Some(last)) = (marks.first(), marks.last()) else { return false };
+    let dot = dot_frames(speed[first.0]).round() as usize;
+    marks.len() > 1 && evidence.steady(first.0, last.1, dot) > score
 }
 
 /// The squared correlation of level and keying from the first mark to the last, the level being

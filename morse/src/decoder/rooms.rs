@@ -1,0 +1,124 @@
+//! Keying and echoes, found in turns.
+//!
+//! Echoes fill gaps and cut marks in two, so that another speed seems to fit, and what is read then
+//! tells other echoes. In a room the speeds of all ranges are tried, each is followed as long as it
+//! explains more, and the one is kept under which keying and echoes together are likeliest.
+
+use super::echo::{self, ALL_TAPS, Dry, TAPS};
+use super::grids::{EVERY_SPEED, Grids, Heard};
+use super::speed::{self, Band, SpeedTrack};
+use super::tone::Tone;
+use super::verdict;
+
+/// How often a tone is read at most without the echoes that the reading before told.
+const ROUNDS: usize = 8;
+/// How many rounds may be in vain before it is given up.
+const PATIENCE: usize = 3;
+/// More than this part of the tone explained neither by keying nor by its echoes is misread.
+const UNEXPLAINED: f64 = 0.03;
+/// How much more of what was left unexplained, and how much likelier, `ln`, a better reading is.
+const LESS: f64 = 0.98;
+const LIKELIER: f64 = 3.0;
+/// The speeds that are tried, one range after the other, words per minute.
+const SPEEDS: [Band; 8] =
+    [7.0..9.5, 9.0..12.0, 11.5..15.0, 14.5..19.0, 18.0..23.0, 22.0..28.0, 27.0..35.0, 34.0..46.0];
+/// Once echoes are gone, other speeds may show: all that are read in a room.
+const ALL_SPEEDS: Band = 0.0..46.0;
+/// By what factor the speed may still be wrong that was found among them.
+const AROUND: f64 = 1.25;
+
+/// A reading of a tone, and what is left without its echoes.
+struct Way {
+    track: SpeedTrack,
+    tone: Tone,
+    dry: Dry,
+}
+
+/// The speeds around those that were heard.
+fn around(heard: &Heard<'_>) -> Band {
+    let dot = |k: Option<&u8>| f64::from(speed::dot_frames(k.copied().unwrap_or_default()));
+    let wpm = |dot: f64| heard.tone.dot_wpm() / dot;
+    let speed = &heard.track.speed;
+    wpm(dot(speed.iter().max())) / AROUND..wpm(dot(speed.iter().min())) * AROUND
+}
+
+/// The speeds and the tone without echoes; `None` if there are none that matter.
+pub(super) fn without_echoes(
+    tone: &Tone,
+    grids: &Grids,
+    heard: &Heard<'_>,
+) -> Option<(SpeedTrack, Tone)> {
+    let first = Way::new(tone, heard, TAPS);
+    if first.as_ref().is_some_and(|way| !way.dry.suspicious()) {
+        return None;
+    }
+    let misread = first.as_ref().is_none_or(|way| way.dry.rest > UNEXPLAINED);
+    let mut ways: Vec<(Way, Band)> = first.into_iter().map(|way| (way, EVERY_SPEED)).collect();
+    if misread {
+        ways.extend(SPEEDS.into_iter().filter_map(|band| {
+            let heard = grids.acquire(None, &band)?;
+            Some((Way::new(tone, &heard, TAPS)?, band))
+        }));
+    }
+    ways.sort_by(|a, b| b.0.dry.fit.total_cmp(&a.0.dry.fit));
+    let mut best: Option<Way> = None;
+    for (mut way, band) in ways {
+        way = way.settled(tone, &band, TAPS);
+        if band != EVERY_SPEED {
+            way = way.settled(tone, &ALL_SPEEDS, TAPS);
+        }
+        if best.as_ref().is_none_or(|b| way.dry.fit > b.dry.fit) {
+            best = Some(way);
+        }
+        if best.as_ref().is_some_and(|b| b.dry.rest < UNEXPLAINED) {
+            break;
+        }
+    }
+    let best = best?.settled(tone, &ALL_SPEEDS, ALL_TAPS);
+    best.dry.echoes().then_some((best.track, best.tone))
+}
+
+impl Way {
+    /// The tone without the echoes of what was found to be keyed.
+    fn new(tone: &Tone, heard: &Heard<'_>, taps: usize) -> Option<Self> {
+        let track = &heard.track;
+        // Echoes could make any keying of a tone that never stops.
+        if verdict::is_carrier(heard.evidence, &track.marks, track.score, &track.speed) {
+            return None;
+        }
+        let at = |frame: usize| frame as f64 * heard.tone.base.frame_seconds;
+        let keyed: Vec<(f64, f64)> = track.marks.iter().map(|m| (at(m.0), at(m.1))).collect();
+        let mut dry = echo::without(&tone.base, &keyed, tone.scale.stretch, taps)?;
+        // Of two keyings that explain the sound the one that is better Morse is the likelier.
+        dry.fit += f64::from(track.tidy);
+        Some(Self { track: track.clone(), tone: heard.tone.clone(), dry })
+    }
+
+    /// Reads without the echoes that the reading before told, as long as that explains more.
+    fn settled(mut self, tone: &Tone, band: &Band, taps: usize) -> Self {
+        let mut base = self.dry.base.clone();
+        let mut marks = self.track.marks.clone();
+        let mut vain = 0;
+        let mut near = band.clone();
+        for _ in 0..ROUNDS {
+            let grids = Grids::new(&tone.with(base), None, &near);
+            let Some(heard) = grids.acquire(None, &near) else { break };
+            near = if taps == TAPS && *band == ALL_SPEEDS { around(&heard) } else { near };
+            let Some(way) = Self::new(tone, &heard, taps) else { break };
+            let same = way.track.marks == marks;
+            base = way.dry.base.clone();
+            marks.clone_from(&way.track.marks);
+            // The first rounds often explain less before they explain much more.
+            let better =
+                way.dry.rest < LESS * self.dry.rest || way.dry.fit > self.dry.fit + LIKELIER;
+            vain = if better { 0 } else { vain + 1 };
+            if way.dry.fit > self.dry.fit {
+                self = way;
+            }
+            if same || vain == PATIENCE {
+                break;
+            }
+        }
+        self
+    }
+}
