@@ -55,6 +55,7 @@ pub(super) trait Hand {
 pub(super) struct Queue;
 
 impl Hand for Queue {
+    #[inline]
     fn call(&mut self, engine: &mut Connection, call: IncomingId, procedure: u32, payload: &[u8]) {
         engine.emit(Event::Call {
             call,
@@ -66,6 +67,7 @@ impl Hand for Queue {
         });
     }
 
+    #[inline]
     fn answer(&mut self, engine: &mut Connection, call: CallId, payload: &[u8]) -> bool {
         // Until it is polled.
         let fits = engine.budget.charge(payload.len());
