@@ -72,7 +72,7 @@ fn ideal(rate: u64) -> usize {
     usize::try_from(bytes).unwrap_or(MAX_FRAME).clamp(MIN_FRAME, MAX_FRAME)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "speed"))]
 mod tests {
     use super::*;
 

@@ -11,7 +11,7 @@ mod common;
 use common::{Pair, events};
 use ipfi_proto::{
     CallError, CallOptions, Called, Code, Config, Direction, Event, Failure, Handle, HandleError,
-    IncomingId, Limits, Priority, Read, Received, SendError, Started, StreamId, Target,
+    IncomingId, Limits, Read, Received, SendError, Started, StreamId, Target,
 };
 
 /// A call with handles; gives the callee's view of it.
@@ -316,12 +316,13 @@ fn the_peers_limits_are_known_here() {
     }
 }
 
+#[cfg(feature = "speed")]
 #[test]
 fn a_stream_may_stand_back() {
     let mut pair = Pair::ready(Config::default().with_speed(50_000), Config::default());
     let (urgent, urgent_end) = stream(&mut pair);
     let (patient, patient_end) = stream(&mut pair);
-    pair.a.prioritize(patient, Priority::Low);
+    pair.a.prioritize(patient, ipfi_proto::Priority::Low);
     for _ in 0..10 {
         pair.a.send_item(patient, &[1; 100]).unwrap();
         pair.a.send_item(urgent, &[2; 100]).unwrap();

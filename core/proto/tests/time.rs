@@ -185,6 +185,7 @@ fn large_messages_take_turns() {
     assert_eq!(order(&mut pair), [4, 3, 2, 1]);
 }
 
+#[cfg(feature = "speed")]
 #[test]
 fn higher_classes_go_first_and_lower_ones_do_not_starve() {
     let mut pair = Pair::ready(Config::default().with_speed(50_000), Config::default());
@@ -232,6 +233,7 @@ fn messages_wait_for_room_instead_of_failing() {
     assert!(pair.a.is_idle() && pair.b.is_idle());
 }
 
+#[cfg(feature = "speed")]
 #[test]
 fn calls_that_wait_for_a_number_go_by_class() {
     let limits = Limits { max_calls: 8, ..Limits::default() };

@@ -534,6 +534,7 @@ fn messages_that_starve_together_do_not_use_up_the_stack() {
     deep.unwrap().join().unwrap();
 }
 
+#[cfg(feature = "speed")] // that of a program, which may have thousands
 #[test]
 fn an_idle_wire_is_small() {
     const WIRES: usize = 1000;
