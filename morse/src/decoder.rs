@@ -79,7 +79,7 @@ use std::ops::{Range, RangeInclusive};
 use realfft::RealFftPlanner;
 use thiserror::Error;
 
-use self::reading::{Effort, FAST, Followed, MACHINE_FIT, ORDINARY, Reading};
+use self::reading::{Effort, FAST, Followed, HURRY_WPM, MACHINE_FIT, ORDINARY, Reading};
 use crate::alphabet::{Code, Symbol};
 
 /// Lowest and highest sampling rate, Hz.
@@ -285,14 +285,16 @@ impl Decoder {
         let live = self.latency == Latency::Live;
         let recent = live && end - self.settled < RECENT;
         let followed = self.followed.map(|f| Followed { wpm: f.wpm.filter(|_| recent), ..f });
-        if !live && self.hurry(&sound, begin, last) {
+        // What was fast just now goes on so.
+        let fast = followed.and_then(|f| f.wpm).is_some_and(|wpm| wpm > HURRY_WPM);
+        if (!live || fast) && self.hurry(&sound, begin, last) {
             self.sound = sound;
             return;
         }
         let reading =
             reading::read(&mut self.planner, &sound, self.rate, followed, ORDINARY, effort);
         let plain = reading.as_ref().is_some_and(|r| r.fit > PLAIN_FIT);
-        if live && !plain && self.hurry(&sound, begin, last) {
+        if live && !fast && !plain && self.hurry(&sound, begin, last) {
             // read at high speed
         } else if let Some(reading) = reading.filter(|r| !live || recent || last || r.convinces()) {
             let (_, _, age) = self.latency.timing();
@@ -312,7 +314,9 @@ impl Decoder {
         };
         let piece = (4.0 * self.rate) as usize;
         let overlap = (0.5 * self.rate) as usize;
-        let mut from = 0;
+        // What is settled is left out.
+        let settled = ((self.settled - begin).max(0.0) * self.rate) as usize;
+        let mut from = settled.saturating_sub(overlap).min(sound.len());
         loop {
             let to = (from + piece).min(sound.len());
             let start = begin + from as f64 / self.rate;

@@ -53,13 +53,22 @@ const SPACINGS: [(f32, f32); 5] =
 /// How much likelier, `ln`, gaps must be with many between words than with few.
 const RATHER_FEW: f32 = 8.0;
 
+/// Each value once, with how often it is there: lengths are whole frames, so that few differ.
+fn counted(mut values: Vec<f32>) -> Vec<(f32, f32)> {
+    values.sort_unstable_by(f32::total_cmp);
+    values
+        .chunk_by(|a, b| a.total_cmp(b).is_eq())
+        .map(|same| (same[0], same.len() as f32))
+        .collect()
+}
+
 /// Letter and word gaps from gaps between characters: of all spacings, plain or stretched, the one
 /// under which they are likeliest.
 fn spacing(gaps: &[f32], usual: &Shape) -> (Kind, Kind) {
     if gaps.is_empty() {
         return (usual.letter, usual.word);
     }
-    let logs: Vec<f32> = gaps.iter().map(|g| g.max(0.3).ln()).collect();
+    let logs = counted(gaps.iter().map(|g| g.max(0.3).ln()).collect());
     let mut best = (f32::NEG_INFINITY, usual.letter, usual.word);
     // Logarithmic steps of 6 %.
     for i in 0..42 {
@@ -71,12 +80,13 @@ fn spacing(gaps: &[f32], usual: &Shape) -> (Kind, Kind) {
             for (spread, words) in SPACINGS {
                 let chance: f32 = logs
                     .iter()
-                    .map(|x| {
+                    .map(|(x, count)| {
                         let z = (x - letter.ln()) / spread;
                         let y = ((x - (letter * ratio).ln()) / (spread + 0.05)).min(2.0);
                         let bell = |z: f32, s: f32| (-0.5 * z * z).exp() / s;
                         let letters = 0.97 - words;
-                        (letters * bell(z, spread) + words * bell(y, spread + 0.05) + 0.02).ln()
+                        let density = letters * bell(z, spread) + words * bell(y, spread + 0.05);
+                        count * (density + 0.02).ln()
                     })
                     .sum();
                 let many = if words > 0.5 { RATHER_FEW } else { 0.0 };

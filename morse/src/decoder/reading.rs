@@ -175,7 +175,7 @@ const HAND_WPM: f64 = 60.0;
 /// Machines key exactly: a reading at high speed that explains less is of a voice.
 pub(crate) const MACHINE_FIT: f32 = 0.75;
 /// Ordinary readings reach to here, words per minute.
-const HURRY_WPM: f64 = 125.0;
+pub(crate) const HURRY_WPM: f64 = 125.0;
 /// What is keyed so fast shows itself in so short a time, seconds.
 const SCOUTED: f64 = 0.3;
 

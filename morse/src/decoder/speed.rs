@@ -3,6 +3,8 @@
 //! It knows nothing of characters, so it is cheap enough to run at every speed of two octaves
 //! with the speed as a slow state: operators speed up, and another one answers at his own.
 
+use std::ops::Range;
+
 use super::durations::{Lengths, Shape, Table};
 use super::evidence::Evidence;
 use super::lanes::{best2, best3};
@@ -62,7 +64,7 @@ fn usual(wpm: f64) -> f32 {
 }
 
 /// A range of speeds, words per minute.
-pub(crate) type Band = std::ops::Range<f64>;
+pub(crate) type Band = Range<f64>;
 
 /// Finds the speeds under which keying explains the sound best; `None` where noise does.
 ///
@@ -74,7 +76,7 @@ pub(crate) fn track(
     band: &Band,
 ) -> Option<SpeedTrack> {
     let mut model = Model::new(evidence, tables, wpm, band);
-    if model.first.iter().all(|first| first.is_infinite()) {
+    if model.speeds.is_empty() {
         return None;
     }
     let end = (1..=evidence.frames).fold((0.0, 0, 0), |best, t| {
@@ -99,6 +101,8 @@ struct Model<'a> {
     paused: [f32; SPEEDS],
     /// For each speed, the score of beginning at it; minus infinity outside the band.
     first: [f32; SPEEDS],
+    /// The speeds of the band.
+    speeds: Range<usize>,
 }
 
 impl<'a> Model<'a> {
@@ -111,34 +115,36 @@ impl<'a> Model<'a> {
             }
         }
         let width = BLANK + evidence.frames + 1;
-        let mut ready = vec![f32::NEG_INFINITY; SPEEDS * width];
-        for k in 0..SPEEDS {
-            ready[k * width + BLANK] = first[k];
+        let low = first.iter().position(|f| f.is_finite()).unwrap_or(0);
+        let high = first.iter().rposition(|f| f.is_finite()).map_or(low, |last| last + 1);
+        let cells = (high - low) * width;
+        let mut ready = vec![f32::NEG_INFINITY; cells];
+        for (k, row) in ready.chunks_exact_mut(width).enumerate() {
+            row[BLANK] = first[low + k];
         }
         Self {
             evidence,
             tables,
             width,
             ready,
-            marked: vec![f32::NEG_INFINITY; SPEEDS * width],
-            from: vec![0; SPEEDS * width],
+            marked: vec![f32::NEG_INFINITY; cells],
+            from: vec![0; cells],
             paused: [f32::NEG_INFINITY; SPEEDS],
             first,
+            speeds: low..high,
         }
     }
 
     fn place(&self, speed: usize, t: usize) -> usize {
-        speed * self.width + BLANK + t
+        (speed - self.speeds.start) * self.width + BLANK + t
     }
 
     /// Takes one frame; returns the best score of a mark that ends with it, the time, the speed.
     fn step(&mut self, t: usize) -> (f32, usize, usize) {
         let mut outer = [f32::NEG_INFINITY; SPEEDS];
         let mut best = (f32::NEG_INFINITY, t, 0);
-        for (k, table) in self.tables.iter().enumerate() {
-            if self.first[k].is_infinite() {
-                continue;
-            }
+        for k in self.speeds.clone() {
+            let table = &self.tables[k];
             let here = self.place(k, t);
             let (dot, dash) = (&table.dot, &table.dash);
             let dots = best3(
@@ -169,16 +175,13 @@ impl<'a> Model<'a> {
 
     /// Lets the speed change with a gap between characters.
     fn change(&mut self, t: usize, outer: &[f32; SPEEDS]) {
-        let mut any = (f32::NEG_INFINITY, 0);
-        for (k, score) in outer.iter().enumerate() {
-            if *score > any.0 {
-                any = (*score, k);
+        let mut any = (f32::NEG_INFINITY, self.speeds.start);
+        for k in self.speeds.clone() {
+            if outer[k] > any.0 {
+                any = (outer[k], k);
             }
         }
-        for k in 0..SPEEDS {
-            if self.first[k].is_infinite() {
-                continue;
-            }
+        for k in self.speeds.clone() {
             let mut best = (outer[k], k);
             let mut offer = |score: f32, speed: usize| {
                 if score > best.0 {

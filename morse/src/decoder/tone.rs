@@ -13,6 +13,8 @@ use crate::detector::{Baseband, Spectrum, Track, follow, mix, noise_near, purity
 
 /// How often a tone is read at most: each reading corrects level, lengths and phase for the next.
 const PASSES: usize = 6;
+/// A machine's keying that explains this part of the changes of power needs no other reading.
+const EXACT_FIT: f32 = 0.9;
 /// The same of a machine, whose lengths are exact.
 const MACHINE_PASSES: usize = 2;
 /// Marks that turn out to be so far from where the tone was looked for are another's, Hz.
@@ -180,7 +182,9 @@ impl Tone {
                 return None;
             }
             let text: Vec<u8> = path.glyphs.iter().map(|g| g.node).collect();
-            if pass + 1 == passes || text == before {
+            let exact = self.scale.stretch < 1.0
+                && verdict::fit(&self.base, &self.levels, &path) > EXACT_FIT;
+            if pass + 1 == passes || text == before || exact {
                 break;
             }
             before = text;
