@@ -189,7 +189,8 @@ pub struct Decoder {
     origin: u64,
     /// How many samples of the window have been read.
     read: usize,
-    /// Where the last character given out ended, seconds.
+    /// Where the last character given out began, and ended, seconds.
+    begun: f64,
     settled: f64,
     /// The tone and speed of the last character given out.
     followed: Option<Followed>,
@@ -220,6 +221,7 @@ impl Decoder {
             sound: Vec::new(),
             origin: 0,
             read: 0,
+            begun: f64::NEG_INFINITY,
             settled: f64::NEG_INFINITY,
             followed: None,
             events: VecDeque::new(),
@@ -351,13 +353,15 @@ impl Decoder {
         for (index, glyph) in reading.path.glyphs.iter().enumerate() {
             let Some(character) = character(reading, index, begin) else { continue };
             let middle = f64::midpoint(character.start, character.end);
-            if middle <= self.settled || !ended.contains(&character.end) {
+            // What is read otherwise, and longer, than before is not new for that.
+            let known = middle <= self.settled || character.start < self.begun;
+            if known || !ended.contains(&character.end) {
                 continue;
             }
             if self.settled.is_finite() && glyph.word_before {
                 self.events.push_back(Event::WordGap { start: self.settled, end: character.start });
             }
-            self.settled = character.end;
+            (self.begun, self.settled) = (character.start, character.end);
             self.followed = Some(Followed { hz: character.tone_hz, wpm: Some(character.wpm) });
             self.events.push_back(Event::Character(character));
         }
