@@ -43,7 +43,7 @@ thread_local! {
     static FIRST: Cell<u32> = const { Cell::new(0) };
     static GIVEN: RefCell<Vec<Give>> = const { RefCell::new(Vec::new()) };
     static TAKING: RefCell<Option<Taking>> = const { RefCell::new(None) };
-    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A vector kept between messages is at most this large, in bytes.
@@ -98,13 +98,18 @@ pub(crate) fn decode_arguments<'de, T: Deserialize<'de>>(
 /// Lends a vector, empty and with room, to write into.
 #[inline]
 pub(crate) fn with_buffer<R>(f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    let mut buffer = BUFFER.take();
-    buffer.clear();
-    let result = f(&mut buffer);
-    if buffer.capacity() <= KEEP {
-        BUFFER.set(buffer);
-    }
-    result
+    BUFFER.with(|kept| {
+        // It stays where it is: to move it costs as much as to write a small item. What is written may
+        // write something else.
+        let (mut own, mut kept) = (Vec::new(), kept.try_borrow_mut());
+        let buffer = kept.as_deref_mut().unwrap_or(&mut own);
+        buffer.clear();
+        let result = f(buffer);
+        if buffer.capacity() > KEEP {
+            *buffer = Vec::new();
+        }
+        result
+    })
 }
 
 /// Reads a value; what came with it and is not in it is let go.

@@ -63,7 +63,8 @@ pub(super) enum Pushed {
     Taken(bool),
     /// There is no room; the waker is kept.
     Full,
-    Over(StreamError),
+    /// Boxed, because this goes through hands for each item.
+    Over(Box<StreamError>),
 }
 
 impl Outlet {
@@ -113,7 +114,7 @@ impl Outlet {
     ) -> Result<bool, (StreamError, Vec<Handle>)> {
         let mut queue = lock(&self.queue);
         if let Some(Pushed::Over(error)) = queue.over() {
-            return Err((error, handles));
+            return Err((*error, handles));
         }
         queue.bytes += item.len();
         queue.entries.push_back(Entry::Large(item, handles));
@@ -223,13 +224,13 @@ impl Outlet {
 }
 
 impl Queue {
+    #[cold]
     fn over(&self) -> Option<Pushed> {
-        self.over.as_ref().map(|over| match over {
-            Over::Received => {
-                Pushed::Over(StreamError::Ended { code: Code::OK, text: String::new() })
-            }
-            Over::Error(error) => Pushed::Over(error.clone()),
-        })
+        let error = self.over.as_ref().map(|over| match over {
+            Over::Received => StreamError::Ended { code: Code::OK, text: String::new() },
+            Over::Error(error) => error.clone(),
+        });
+        error.map(|error| Pushed::Over(Box::new(error)))
     }
 
     fn waiters_if_room(&mut self) -> Waiters {

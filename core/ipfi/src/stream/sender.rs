@@ -113,18 +113,18 @@ impl<T: Outbound> Sender<T> {
         item: &T,
         written: &mut Option<(Vec<u8>, Vec<Give>)>,
         cx: &Context<'_>,
-    ) -> Poll<Result<(), StreamError>> {
+    ) -> Poll<Result<(), Box<StreamError>>> {
         let Some((shared, id)) = self.chan.outlet.wire() else {
             return Poll::Pending;
         };
         scope::with_buffer(|buffer| {
             let given = match item.write(shared.codec_number(), buffer) {
                 Ok(Given(given)) => given,
-                Err(why) => return Poll::Ready(Err(StreamError::Encode(why))),
+                Err(why) => return Poll::Ready(Err(Box::new(StreamError::Encode(why)))),
             };
             if buffer.len() > LARGE || !given.is_empty() {
                 *written = Some((std::mem::take(buffer), given));
-                return self.poll_written(written, cx);
+                return self.poll_written(written, cx).map_err(Box::new);
             }
             match self.chan.outlet.push(buffer, cx) {
                 Pushed::Taken(first) => {
@@ -154,7 +154,7 @@ impl<T: Outbound> Sender<T> {
         let Some((bytes, given)) = written.take() else { return Poll::Pending };
         if let Some(Pushed::Over(error)) = room {
             scope::refuse(given);
-            return Poll::Ready(Err(error));
+            return Poll::Ready(Err(*error));
         }
         Poll::Ready(push_large(chan, shared, *id, bytes, given))
     }
@@ -301,11 +301,14 @@ impl<T: Outbound> Future for Send<'_, T> {
                 Half::Here | Half::Sent => {}
             }
         }
-        let sent = self.sender.poll_send(&item, &mut self.written, cx);
-        if sent.is_pending() {
-            self.item = Some(item);
+        match self.sender.poll_send(&item, &mut self.written, cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(*error)),
+            Poll::Pending => {
+                self.item = Some(item);
+                Poll::Pending
+            }
         }
-        sent
     }
 }
 
