@@ -6,8 +6,8 @@ use ipfi_morse::modem::{Config, Demodulator, Event, Mode};
 
 use super::canvas::{Canvas, Colour, LETTER};
 use super::scale::{
-    BACKGROUND, BRIGHT, DIM, LEFT, LETTERS, MOST_ROWS, PANEL, READ, RIGHT, SPECTROGRAM, Scale,
-    TIMES, TOP, Title, range, spectrogram,
+    BACKGROUND, BRIGHT, DIM, LEFT, LETTERS, PANEL, READ, RIGHT, Rows, SPECTROGRAM, Scale, TIMES,
+    TOP, Title, range, spectrogram,
 };
 
 /// What of the streams is written, of those that sound at the same time.
@@ -107,8 +107,7 @@ pub(super) fn draw(
     let packets = read((samples, rate))?;
     let across = width - LEFT - RIGHT;
     let seconds = samples.len() as f64 / f64::from(rate);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 20")]
-    let rows = ((seconds / easy(&packets, across)).ceil() as usize).clamp(1, MOST_ROWS);
+    let rows = Rows::count(seconds, easy(&packets, across));
     let span = (seconds / rows as f64).max(0.01);
     let mut canvas = Canvas::new(width, TOP + rows * ROW + 12, BACKGROUND);
     canvas.text(LEFT, 16, 2, BRIGHT, &title.name);
@@ -130,16 +129,9 @@ pub(super) fn draw(
     let step = span / across as f64;
     let columns = spectrogram((samples, rate), 0.004, band, rows * across, step);
     let shades = range(&columns);
+    let strips = Rows { height: ROW, across, span, offset: title.from, band };
     for row in 0..rows {
-        let scale = Scale {
-            top: TOP + row * ROW,
-            across,
-            start: row as f64 * span,
-            span,
-            offset: title.from,
-            low: band.0,
-            high: band.1,
-        };
+        let scale = strips.scale(row);
         scale.draw_heat(&mut canvas, &columns[row * across..(row + 1) * across], shades);
         scale.draw_frequencies(&mut canvas);
         let top = scale.top + SPECTROGRAM;

@@ -7,8 +7,8 @@ use ipfi_morse::decoder::Character;
 
 use super::canvas::{Canvas, Colour, LETTER};
 use super::scale::{
-    BACKGROUND, BRIGHT, DIM, LEFT, LETTERS, MOST_ROWS, PANEL, READ, RIGHT, SPECTROGRAM, Scale,
-    TIMES, TOP, Title, range, spectrogram,
+    BACKGROUND, BRIGHT, DIM, LEFT, LETTERS, PANEL, READ, RIGHT, Rows, SPECTROGRAM, Scale, TIMES,
+    TOP, Title, range, spectrogram,
 };
 use crate::spectrum::amplitude;
 
@@ -61,8 +61,7 @@ impl<'a> Picture<'a> {
         let seconds = self.samples.len() as f64 / f64::from(self.rate);
         // Five pixels for a dot are easy to read; but twenty rows are enough.
         let easy = self.dot * across as f64 / 5.0;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 20")]
-        let rows = ((seconds / easy).ceil() as usize).clamp(1, MOST_ROWS);
+        let rows = Rows::count(seconds, easy);
         let span = (seconds / rows as f64).max(0.01);
         let lines = wrap(&title.text, (width - LEFT - RIGHT) / (2 * LETTER));
         let footer = 16 + lines.len() * 22;
@@ -76,16 +75,10 @@ impl<'a> Picture<'a> {
         let shades = range(&columns);
         let levels = self.envelope(rows * across, step);
         let loudest = levels.iter().copied().fold(1e-9, f64::max);
+        let band = (self.low, self.high);
+        let strips = Rows { height: ROW, across, span, offset: title.from, band };
         for row in 0..rows {
-            let scale = Scale {
-                top: TOP + row * ROW,
-                across,
-                start: row as f64 * span,
-                span,
-                offset: title.from,
-                low: self.low,
-                high: self.high,
-            };
+            let scale = strips.scale(row);
             let view = Row { picture: self, scale };
             let part = row * across..(row + 1) * across;
             scale.draw_heat(&mut canvas, &columns[part.clone()], shades);

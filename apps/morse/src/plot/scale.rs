@@ -18,7 +18,7 @@ pub(super) const TOP: usize = 76;
 pub(super) const SPECTROGRAM: usize = 150;
 pub(super) const LETTERS: usize = 26;
 pub(super) const TIMES: usize = 30;
-pub(super) const MOST_ROWS: usize = 20;
+const MOST_ROWS: usize = 20;
 
 /// What a picture is called, and where in the recording it begins.
 #[derive(Debug)]
@@ -27,6 +27,40 @@ pub(super) struct Title {
     /// Seconds.
     pub(super) from: f64,
     pub(super) text: String,
+}
+
+/// Rows of a picture, which share its time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows {
+    /// Their height in pixels.
+    pub(super) height: usize,
+    /// Pixels for the seconds of each.
+    pub(super) across: usize,
+    pub(super) span: f64,
+    /// What is added to the seconds on the scale.
+    pub(super) offset: f64,
+    /// Frequencies shown.
+    pub(super) band: (f64, f64),
+}
+
+impl Rows {
+    /// As many as it takes to give so many seconds a row each, but not too many.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 20")]
+    pub(super) fn count(seconds: f64, easy: f64) -> usize {
+        ((seconds / easy).ceil() as usize).clamp(1, MOST_ROWS)
+    }
+
+    pub(super) fn scale(&self, row: usize) -> Scale {
+        Scale {
+            top: TOP + row * self.height,
+            across: self.across,
+            start: row as f64 * self.span,
+            span: self.span,
+            offset: self.offset,
+            low: self.band.0,
+            high: self.band.1,
+        }
+    }
 }
 
 /// A row of a picture.
