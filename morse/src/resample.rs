@@ -137,12 +137,17 @@ fn table(width: f64) -> Vec<f32> {
             let x = i as f64 / PHASES as f64;
             let sinc = if i == 0 { 1.0 } else { (PI * cutoff * x).sin() / (PI * cutoff * x) };
             let edge = x / HALF as f64;
-            let window = bessel(BETA * (1.0 - edge * edge).max(0.0).sqrt()) / bessel(BETA);
+            let window = kaiser(edge, BETA);
             #[expect(clippy::cast_possible_truncation, reason = "sound is f32")]
             let tap = (cutoff * sinc * window / width) as f32;
             tap
         })
         .collect()
+}
+
+/// Kaiser's window at a place from -1 to 1: the larger `beta`, the deeper and wider what it leaves.
+pub(crate) fn kaiser(place: f64, beta: f64) -> f64 {
+    bessel(beta * (1.0 - place * place).max(0.0).sqrt()) / bessel(beta)
 }
 
 /// The modified Bessel function of the first kind and order zero, by its series.

@@ -2,6 +2,8 @@
 
 use std::f64::consts::{PI, TAU};
 
+use crate::resample::kaiser;
+
 /// A part of the spectrum to which a modem keeps: what it sends lies there, and what is elsewhere it does
 /// not hear. Two modems in bands of their own do not disturb each other; see
 /// [`Config::band`](super::Config::band).
@@ -67,8 +69,7 @@ impl BandPass {
         let mut taps: Vec<f32> = (0..count)
             .map(|i| {
                 let n = i as f64 - half as f64;
-                let part = n / (half as f64 + 1.0);
-                let window = bessel(BETA * (1.0 - part * part).sqrt()) / bessel(BETA);
+                let window = kaiser(n / (half as f64 + 1.0), BETA);
                 let wide = sinc(band.high + EDGE / 2.0, n) - sinc(band.low - EDGE / 2.0, n);
                 (wide * window) as f32
             })
@@ -104,17 +105,6 @@ impl BandPass {
     pub(crate) fn finish(&mut self, out: &mut Vec<f32>) {
         self.process(&vec![0.0; self.taps.len() - 1], out);
     }
-}
-
-/// The modified Bessel function I0, by its series.
-fn bessel(x: f64) -> f64 {
-    let (mut term, mut sum, mut k) = (1.0, 1.0, 1.0);
-    while term > sum * 1e-12 {
-        term *= (x / (2.0 * k)).powi(2);
-        sum += term;
-        k += 1.0;
-    }
-    sum
 }
 
 #[cfg(test)]
