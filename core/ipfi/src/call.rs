@@ -16,9 +16,8 @@ use serde::Deserialize;
 
 use crate::{
     CallError, Inbound, Outbound, Parts, Priority, Value,
-    handler::Given,
     raw::Came,
-    scope::{self, Give},
+    scope::{self, Gifts},
     shape::{fingerprint, shape_of},
     shared::{Shared, Slot},
     sync::set_waker,
@@ -109,18 +108,6 @@ pub struct Call<'a, R> {
     decode: Decode<R>,
 }
 
-/// What goes with a call that may never be made.
-struct Gifts(Vec<Give>);
-
-impl Drop for Gifts {
-    #[inline]
-    fn drop(&mut self) {
-        if !self.0.is_empty() {
-            scope::refuse(std::mem::take(&mut self.0));
-        }
-    }
-}
-
 impl<R> fmt::Debug for Call<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Call");
@@ -138,22 +125,19 @@ impl<'a, R: Inbound> Call<'a, R> {
     pub(crate) fn new<A: Outbound>(shared: Arc<Shared>, to: To<'a>, args: &A) -> Self {
         let mut payload = Payload::Inline(0, [0; INLINE]);
         let mut error = None;
-        let given = scope::with_buffer(|buffer| match args.write(shared.codec_number(), buffer) {
-            Ok(Given(given)) => {
-                payload.fill(buffer);
-                given
+        let given = scope::with_message(|message| {
+            match args.write(shared.codec_number(), message) {
+                Ok(()) => payload.fill(&mut message.bytes),
+                Err(why) => error = Some(Box::new(CallError::Encode(why))),
             }
-            Err(why) => {
-                error = Some(Box::new(CallError::Encode(why)));
-                Vec::new()
-            }
+            std::mem::take(&mut message.given)
         });
         Self {
             deadline: shared.about.deadline,
             shared: Some(shared),
             to,
             payload,
-            given: Gifts(given),
+            given,
             priority: Priority::Normal,
             error,
             decode: decode_value,
@@ -168,7 +152,7 @@ impl<'a, R: Inbound> Call<'a, R> {
             shared: None,
             to: To::untyped(""),
             payload: Payload::Heap(Vec::new()),
-            given: Gifts(Vec::new()),
+            given: Gifts::default(),
             deadline: None,
             priority: Priority::Normal,
             error: Some(Box::new(error)),
@@ -197,7 +181,7 @@ impl<R> Call<'_, R> {
     /// The call cannot be made; nothing was sent.
     pub fn in_parts(mut self) -> Result<Parts<R>, CallError> {
         let shared = self.wire().map_err(|error| *error)?;
-        let handles = u32::try_from(self.given.0.len()).unwrap_or(u32::MAX);
+        let handles = u32::try_from(self.given.len()).unwrap_or(u32::MAX);
         let decode = self.decode;
         let (slot, unsent) = self.make(&shared, true, true)?;
         let state = Progress::Open { shared: shared.clone(), slot, unsent };
@@ -255,7 +239,7 @@ impl<R> Call<'_, R> {
             To::Name(name, fingerprint) => state.target(name, fingerprint),
             To::Callback(id) => Target::Callback(id),
         };
-        let handles = match scope::export(shared, &mut state, std::mem::take(&mut self.given.0)) {
+        let handles = match scope::export(shared, &mut state, self.given.take()) {
             Ok(handles) => handles,
             Err((error, given)) => {
                 let closed = state.engine.cause().cloned();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     Context, Fault, Shape,
-    scope::{self, Give},
+    scope::{self, Gifts, Give},
     serve::{Answer, Incoming, Procedure, Served},
     shape::shape_of,
     shared::Shared,
@@ -50,8 +50,12 @@ impl<T: Serialize + Deserialize<'static>> Reply<AsValue> for T {
     #[inline]
     fn write(self, place: Place<'_>) -> Result<Given, Failure> {
         let Place { shared, out } = place;
-        let given = shared.codec().and_then(|codec| scope::encode(codec, &self, out));
-        given.map(Given).map_err(|why| Failure::new(Code::BAD_RESULT, Started::Yes).with_text(why))
+        let mut given = Gifts::default();
+        let codec = shared.codec();
+        match codec.and_then(|codec| scope::encode(codec, &self, out, &mut given)) {
+            Ok(()) => Ok(Given(given.take())),
+            Err(why) => Err(Failure::new(Code::BAD_RESULT, Started::Yes).with_text(why)),
+        }
     }
 }
 

@@ -81,7 +81,7 @@ cfg_if! { if #[cfg(feature = "std")] {
         parts::Parts,
         raw::{Came, Inbound, Outbound, Raw, RawHandle},
         shape::Shape,
-        stream::{Finish, Receiver, Recv, Send, Sender, channel},
+        stream::{Finish, Receiver, Recv, Send, SendAll, Sender, channel},
         sync::wait,
         value::{Bytes, Value},
         wire::Wire,
@@ -106,5 +106,6 @@ pub mod hidden {
     pub use crate::{
         handler::{AsValue, Async, Erased, Given, OrFault, Place, Plain, With},
         raw::Came,
+        scope::Written,
     };
 }

@@ -6,8 +6,7 @@ use ipfi_proto::CallId;
 
 use crate::{
     CallError, Codec, Outbound, Pending, Raw,
-    handler::Given,
-    scope,
+    scope::{self, Written},
     shared::{Shared, Slot},
 };
 
@@ -68,11 +67,11 @@ impl<R> Parts<R> {
     /// It cannot be encoded. If the call [is over](Self::is_over) already, nothing is sent, and
     /// [`finish`](Self::finish) tells how it ended.
     pub async fn argument<T: Outbound>(&mut self, value: &T) -> Result<(), CallError> {
-        let mut bytes = Vec::new();
+        let mut message = Written::default();
         let codec = self.shared.codec_number();
-        let written = scope::after(self.handles, || value.write(codec, &mut bytes));
-        let Given(given) = written.map_err(CallError::Encode)?;
-        self.send(&bytes, given, false)?;
+        let written = scope::after(self.handles, || value.write(codec, &mut message));
+        written.map_err(CallError::Encode)?;
+        self.send(&message.bytes, message.given.take(), false)?;
         self.room().await;
         Ok(())
     }

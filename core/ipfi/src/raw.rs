@@ -7,8 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Callback, Codec, Context, Fault, Receiver, Sender,
-    handler::Given,
-    scope,
+    scope::{self, Written},
     serve::{Answer, Incoming, Procedure, Served},
     shared::Shared,
 };
@@ -115,20 +114,21 @@ impl From<Sender<Raw>> for RawHandle {
 )]
 pub trait Outbound {
     #[doc(hidden)]
-    fn write(&self, codec: u8, out: &mut Vec<u8>) -> Result<Given, String>;
+    fn write(&self, codec: u8, message: &mut Written) -> Result<(), String>;
 }
 
 impl<T: Serialize> Outbound for T {
     #[inline]
-    fn write(&self, codec: u8, out: &mut Vec<u8>) -> Result<Given, String> {
-        scope::encode(Codec::of(codec)?, self, out).map(Given)
+    fn write(&self, codec: u8, message: &mut Written) -> Result<(), String> {
+        let Written { bytes, given } = message;
+        scope::encode(Codec::of(codec)?, self, bytes, given)
     }
 }
 
 impl Outbound for Raw {
-    fn write(&self, codec: u8, out: &mut Vec<u8>) -> Result<Given, String> {
-        out.extend_from_slice(&self.payload);
-        let mut given = Vec::with_capacity(self.handles.len());
+    fn write(&self, codec: u8, message: &mut Written) -> Result<(), String> {
+        let Written { bytes, given } = message;
+        bytes.extend_from_slice(&self.payload);
         for handle in &self.handles {
             let give = match handle {
                 RawHandle::Callback(callback) => callback.give(codec),
@@ -138,12 +138,12 @@ impl Outbound for Raw {
             match give {
                 Ok(give) => given.push(give),
                 Err(why) => {
-                    scope::refuse(given);
+                    scope::refuse(given.take());
                     return Err(why);
                 }
             }
         }
-        Ok(Given(given))
+        Ok(())
     }
 }
 
@@ -198,10 +198,10 @@ pub(crate) fn handles(shared: &Arc<Shared>, handles: Vec<Received>) -> Vec<RawHa
 /// A result that is encoded already.
 pub(crate) fn result(shared: &Shared, raw: Raw) -> Answer {
     let Raw { payload, handles } = raw;
-    let mut nothing = Vec::new();
+    let mut message = Written::default();
     let beside = Raw { payload: Vec::new(), handles };
-    match beside.write(shared.codec_number(), &mut nothing) {
-        Ok(Given(given)) => Ok((payload, given)),
+    match beside.write(shared.codec_number(), &mut message) {
+        Ok(()) => Ok((payload, message.given.take())),
         Err(why) => Err(Failure::new(Code::BAD_RESULT, Started::Yes).with_text(why)),
     }
 }

@@ -15,6 +15,50 @@ use crate::{
     shared::{Shared, State},
 };
 
+/// A message while it is written: what it says, and what goes with it. Filled in place, because to
+/// return the two costs more than to write a small item.
+#[doc(hidden)]
+#[derive(Default)]
+#[expect(missing_debug_implementations, reason = "not for users")]
+pub struct Written {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) given: Gifts,
+}
+
+/// What goes with a message. While it is here the message has not left; dropped, it never will.
+#[derive(Default)]
+pub(crate) struct Gifts(Vec<Give>);
+
+impl Gifts {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn push(&mut self, give: Give) {
+        self.0.push(give);
+    }
+
+    #[inline]
+    pub(crate) fn take(&mut self) -> Vec<Give> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Gifts {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            refuse(self.take());
+        }
+    }
+}
+
 /// Something that goes to the peer with a message.
 pub(crate) enum Give {
     Callback(Procedure),
@@ -43,7 +87,8 @@ thread_local! {
     static FIRST: Cell<u32> = const { Cell::new(0) };
     static GIVEN: RefCell<Vec<Give>> = const { RefCell::new(Vec::new()) };
     static TAKING: RefCell<Option<Taking>> = const { RefCell::new(None) };
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static MESSAGE: RefCell<Written> =
+        const { RefCell::new(Written { bytes: Vec::new(), given: Gifts(Vec::new()) }) };
 }
 
 /// A vector kept between messages is at most this large, in bytes.
@@ -62,24 +107,24 @@ impl Drop for Writing {
     }
 }
 
-/// Writes a value; gives what travels with it.
+/// Appends a value; `given` gets what travels with it.
 #[inline]
 pub(crate) fn encode<T: Serialize + ?Sized>(
     codec: Codec,
     value: &T,
     out: &mut Vec<u8>,
-) -> Result<Vec<Give>, String> {
+    given: &mut Gifts,
+) -> Result<(), String> {
     let writing = Writing(GIVING.replace(Some(codec)));
     let start = out.len();
     let result = codec.encode(value, out);
-    let given = if GAVE.replace(false) { GIVEN.take() } else { Vec::new() };
-    drop(writing);
-    if let Err(why) = result {
+    if result.is_err() {
         out.truncate(start);
-        refuse(given);
-        return Err(why);
+    } else if GAVE.replace(false) {
+        given.0 = GIVEN.take();
     }
-    Ok(given)
+    drop(writing);
+    result
 }
 
 /// Reads arguments.
@@ -95,18 +140,17 @@ pub(crate) fn decode_arguments<'de, T: Deserialize<'de>>(
     }
 }
 
-/// Lends a vector, empty and with room, to write into.
+/// Lends an empty message with room.
 #[inline]
-pub(crate) fn with_buffer<R>(f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    BUFFER.with(|kept| {
-        // It stays where it is: to move it costs as much as to write a small item. What is written may
-        // write something else.
-        let (mut own, mut kept) = (Vec::new(), kept.try_borrow_mut());
-        let buffer = kept.as_deref_mut().unwrap_or(&mut own);
-        buffer.clear();
-        let result = f(buffer);
-        if buffer.capacity() > KEEP {
-            *buffer = Vec::new();
+pub(crate) fn with_message<R>(f: impl FnOnce(&mut Written) -> R) -> R {
+    MESSAGE.with(|kept| {
+        // What is written may write something else.
+        let (mut own, mut kept) = (Written::default(), kept.try_borrow_mut());
+        let message = kept.as_deref_mut().unwrap_or(&mut own);
+        message.bytes.clear();
+        let result = f(message);
+        if message.bytes.capacity() > KEEP {
+            message.bytes = Vec::new();
         }
         result
     })

@@ -3,6 +3,7 @@
 mod outlet;
 mod receiver;
 mod relay;
+mod send_all;
 mod sender;
 
 use std::{
@@ -15,6 +16,7 @@ use ipfi_proto::{Code, StreamId};
 pub(crate) use self::outlet::Outlet;
 pub use self::{
     receiver::{Receiver, Recv},
+    send_all::SendAll,
     sender::{Finish, Send, Sender},
 };
 use crate::{

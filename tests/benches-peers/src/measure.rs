@@ -11,12 +11,13 @@ use std::{
 };
 use tokio::{net::TcpListener, runtime::Runtime, task::LocalSet};
 
-pub const WORKS: [&str; 10] = [
+pub const WORKS: [&str; 11] = [
     "call, one after another",
     "calls, 64 in flight",
     "calls, 256 in flight",
     "connect and first call",
     "u64 items",
+    "items one by one",
     "64 KiB echo, one at a time",
     "64 KiB echo, 16 in flight",
     "bytes of a call",
@@ -41,8 +42,12 @@ pub trait Peer: Sized {
     async fn greet_many(&mut self, at_once: usize);
     async fn echo(&mut self, bytes: &[u8]);
     async fn echo_many(&mut self, bytes: &[u8], at_once: usize);
-    /// Says whether there are streams.
+    /// In whatever way is best for many that are known. Says whether there are streams.
     async fn items(&mut self, count: u64) -> bool;
+    /// Each when a procedure gets to it.
+    async fn items_one_by_one(&mut self, count: u64) -> bool {
+        self.items(count).await
+    }
     /// How many items are measured, for those that are slow.
     const ITEMS: u64 = ITEMS;
 }
@@ -192,6 +197,13 @@ async fn measure<P: Peer>(work: &str, address: SocketAddr, server: Option<&Serve
         "u64 items" => {
             let start = Instant::now();
             if client.items(P::ITEMS).await {
+                let time = start.elapsed().as_secs_f64();
+                report(&format!("{work}, a second"), P::ITEMS as f64 / time);
+            }
+        }
+        "items one by one" => {
+            let start = Instant::now();
+            if client.items_one_by_one(P::ITEMS).await {
                 let time = start.elapsed().as_secs_f64();
                 report(&format!("{work}, a second"), P::ITEMS as f64 / time);
             }

@@ -1,7 +1,7 @@
 //! IPFI: a service as a user writes it.
 
 use crate::measure::Peer;
-use ipfi::{Bytes, Interface, Sender, Wire, channel};
+use ipfi::{Bytes, Interface, Receiver, Sender, Wire, channel};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -10,6 +10,7 @@ trait Bench {
     fn greet(&self, name: String) -> String;
     fn echo(&self, bytes: Bytes) -> Bytes;
     async fn items(&self, count: u64, out: Sender<u64>);
+    async fn items_one_by_one(&self, count: u64, out: Sender<u64>);
 }
 
 struct Here;
@@ -24,6 +25,10 @@ impl Bench for Here {
     }
 
     async fn items(&self, count: u64, out: Sender<u64>) {
+        let _ = out.send_all(0..count).await;
+    }
+
+    async fn items_one_by_one(&self, count: u64, out: Sender<u64>) {
         for n in 0..count {
             if out.send(n).await.is_err() {
                 break;
@@ -75,15 +80,27 @@ impl Peer for Ipfi {
     }
 
     async fn items(&mut self, count: u64) -> bool {
-        let (sender, mut receiver) = channel::<u64>(64);
+        let (sender, receiver) = channel(64);
         let call = self.0.items(count, sender).start();
-        let (mut got, mut sum) = (0, 0u64);
-        while let Some(n) = receiver.recv().await.unwrap() {
-            got += 1;
-            sum += n;
-        }
+        add_up(receiver, count).await;
         call.await.unwrap();
-        assert_eq!((got, sum), (count, count * (count - 1) / 2));
         true
     }
+
+    async fn items_one_by_one(&mut self, count: u64) -> bool {
+        let (sender, receiver) = channel(64);
+        let call = self.0.items_one_by_one(count, sender).start();
+        add_up(receiver, count).await;
+        call.await.unwrap();
+        true
+    }
+}
+
+async fn add_up(mut receiver: Receiver<u64>, count: u64) {
+    let (mut got, mut sum) = (0, 0);
+    while let Some(n) = receiver.recv().await.unwrap() {
+        got += 1;
+        sum += n;
+    }
+    assert_eq!((got, sum), (count, count * (count - 1) / 2));
 }

@@ -8,11 +8,8 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Interface::new()
 //!     .procedure("count", async |to: u32, out: Sender<u32>| {
-//!         for n in 1..=to {
-//!             if out.send(n).await.is_err() {
-//!                 break; // nobody listens any more
-//!             }
-//!         }
+//!         // An error says that nobody listens any more.
+//!         let _ = out.send_all(1..=to).await;
 //!     })
 //!     .procedure("sum", async |mut numbers: Receiver<u32>| {
 //!         let mut sum = 0;
@@ -35,6 +32,9 @@
 //! assert_eq!(sum.await?, 6);
 //! # Ok(()) }
 //! ```
+//!
+//! [`send_all`](crate::Sender::send_all) is for what an iterator gives at once, and the fastest way for
+//! many small items; [`send`](crate::Sender::send) for items that come one by one.
 //!
 //! Each stream has credit of its own, [`Limits::stream_window`](crate::Limits::stream_window) bytes: a
 //! slow receiver stops its sender, and nothing else on the wire. Small items are put together in

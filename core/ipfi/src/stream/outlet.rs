@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use ipfi_proto::{Cause, Code, Connection, Handle, SendError, StreamId};
@@ -22,6 +25,8 @@ pub(super) const LARGE: usize = 1024;
 #[derive(Default)]
 pub(crate) struct Outlet {
     wire: OnceLock<(Arc<Shared>, StreamId)>,
+    /// The driver knows that there is something. Changed under the lock only.
+    listed: AtomicBool,
     queue: Mutex<Queue>,
 }
 
@@ -31,8 +36,6 @@ struct Queue {
     /// How much of the first was taken.
     at: usize,
     bytes: usize,
-    /// The driver knows that there is something.
-    listed: bool,
     /// No more will come.
     finish: bool,
     /// It ends with an error, once what is here is on its way.
@@ -57,6 +60,14 @@ enum Over {
     Error(StreamError),
 }
 
+/// The length of a small item as it is written before it: the second byte stands if the first is at
+/// least 0x80.
+#[inline]
+pub(super) fn length(len: usize) -> [u8; 2] {
+    let [low, high] = [len & 0x7f, len >> 7].map(|part| part.to_le_bytes()[0]);
+    [if high > 0 { low | 0x80 } else { low }, high]
+}
+
 /// What became of an item.
 pub(super) enum Pushed {
     /// It is on its way. The driver has to be told, if `true`.
@@ -77,6 +88,36 @@ impl Outlet {
         self.wire.get()
     }
 
+    /// Whether the driver will come by itself.
+    #[inline]
+    pub(super) fn listed(&self) -> bool {
+        self.listed.load(Ordering::Relaxed)
+    }
+
+    /// With the lock: whether the driver has to be told, which it is from now on.
+    #[inline]
+    fn list(&self) -> bool {
+        let listed = self.listed();
+        self.listed.store(true, Ordering::Relaxed);
+        !listed
+    }
+
+    /// Appends items of at most [`LARGE`] bytes, each after its length, and leaves the vector empty.
+    pub(super) fn push_all(&self, items: &mut Vec<u8>, cx: &std::task::Context<'_>) -> Pushed {
+        let mut queue = lock(&self.queue);
+        if let Some(pushed) = queue.refuse(cx) {
+            return pushed;
+        }
+        queue.bytes += items.len();
+        if let Some(Entry::Small(batch)) = queue.entries.back_mut() {
+            batch.append(items);
+        } else {
+            let spare = std::mem::take(&mut queue.spare);
+            queue.entries.push_back(Entry::Small(std::mem::replace(items, spare)));
+        }
+        Pushed::Taken(self.list())
+    }
+
     /// Appends an item of at most [`LARGE`] bytes.
     #[inline]
     pub(super) fn push(&self, item: &[u8], cx: &std::task::Context<'_>) -> Pushed {
@@ -84,16 +125,8 @@ impl Outlet {
         if let Some(pushed) = queue.refuse(cx) {
             return pushed;
         }
-        let mut length = [0; 2];
-        // At most 2 * 7 bits.
-        let length = if item.len() < 0x80 {
-            length[0] = item.len().to_le_bytes()[0];
-            &length[..1]
-        } else {
-            length =
-                [(item.len() & 0x7f).to_le_bytes()[0] | 0x80, (item.len() >> 7).to_le_bytes()[0]];
-            &length[..]
-        };
+        let length = length(item.len());
+        let length = length.get(..1 + usize::from(length[0] >> 7)).unwrap_or_default();
         queue.bytes += item.len() + length.len();
         if !matches!(queue.entries.back(), Some(Entry::Small(_))) {
             let spare = std::mem::take(&mut queue.spare);
@@ -103,7 +136,7 @@ impl Outlet {
             batch.extend_from_slice(length);
             batch.extend_from_slice(item);
         }
-        Pushed::Taken(!std::mem::replace(&mut queue.listed, true))
+        Pushed::Taken(self.list())
     }
 
     /// Appends a large item, or one in which there are handles, which are the engine's already.
@@ -118,7 +151,7 @@ impl Outlet {
         }
         queue.bytes += item.len();
         queue.entries.push_back(Entry::Large(item, handles));
-        Ok(!std::mem::replace(&mut queue.listed, true))
+        Ok(self.list())
     }
 
     /// Says whether there is room, or why never.
@@ -130,7 +163,7 @@ impl Outlet {
     pub(super) fn finish(&self) -> bool {
         let mut queue = lock(&self.queue);
         queue.finish = true;
-        !std::mem::replace(&mut queue.listed, true)
+        self.list()
     }
 
     /// How it ended, if it did; else the waker is kept.
@@ -156,7 +189,7 @@ impl Outlet {
     pub(crate) fn drain(&self, engine: &mut Connection, id: StreamId) -> Waiters {
         let mut queue = lock(&self.queue);
         let queue = &mut *queue;
-        queue.listed = false;
+        self.listed.store(false, Ordering::Relaxed);
         while let Some(entry) = queue.entries.front_mut() {
             match entry {
                 Entry::Small(batch) => {
@@ -171,7 +204,7 @@ impl Outlet {
                         }
                         Err(SendError::Blocked) => {
                             // The event that it goes on again lists it.
-                            queue.listed = true;
+                            self.list();
                             return queue.waiters_if_room();
                         }
                         Err(_) => queue.bytes -= rest.len(),
@@ -187,7 +220,7 @@ impl Outlet {
                     match engine.send_item_with(id, std::mem::take(item), handles) {
                         Err((SendError::Blocked, same)) => {
                             *item = same;
-                            queue.listed = true;
+                            self.list();
                             return queue.waiters_if_room();
                         }
                         Ok(()) | Err(_) => queue.bytes -= len,

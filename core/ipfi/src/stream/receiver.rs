@@ -14,9 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use super::{Chan, Half, Outgoing, relay};
 use crate::{
     Inbound, Outbound, Raw, Shape, StreamError,
-    handler::Given,
     raw::{Came, same_codec},
-    scope::{self, Give},
+    scope::{self, Give, Written},
     shape::{Traced, shape_of},
     shared::Shared,
     sync::{lock, set_waker},
@@ -253,15 +252,14 @@ impl<T: Outbound + Send + 'static> Receiver<T> {
         // What was sent before it had anywhere to go.
         let mut items = Vec::with_capacity(early.len());
         for item in early {
-            let mut bytes = Vec::new();
-            let Given(given) = scope::aside(|| item.write(codec, &mut bytes))?;
-            if !given.is_empty() {
-                scope::refuse(given);
+            let mut message = Written::default();
+            scope::aside(|| item.write(codec, &mut message))?;
+            if !message.given.is_empty() {
                 return Err("items with streams or callbacks in them can be sent only once the \
                             receiver is with the peer"
                     .into());
             }
-            items.push(bytes);
+            items.push(message.bytes);
         }
         if let Some((shared, id)) = inlet {
             self.chan.moved.store(true, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! gRPC by tonic and prost, written as its generator would: that needs a program of its own.
 
 use crate::measure::Peer;
-use futures::{StreamExt, future::join_all};
+use futures::{SinkExt, StreamExt, channel::mpsc, future::join_all};
 use std::{convert::Infallible, net::SocketAddr, task};
 use tokio::net::TcpListener;
 use tonic::{
@@ -32,6 +32,29 @@ struct Number {
 
 #[derive(Clone)]
 struct Bench;
+
+/// Items come from a task, as those of a procedure that has something to do between them.
+#[derive(Clone)]
+struct OneByOne;
+
+impl ServerStreamingService<Number> for OneByOne {
+    type Response = Number;
+    type ResponseStream = BoxStream<Number>;
+    type Future = BoxFuture<Response<Self::ResponseStream>, Status>;
+
+    fn call(&mut self, request: Request<Number>) -> Self::Future {
+        let (mut sender, receiver) = mpsc::channel(64);
+        tokio::spawn(async move {
+            for number in 0..request.into_inner().number {
+                if sender.send(Ok(Number { number })).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let stream: Self::ResponseStream = Box::pin(receiver);
+        Box::pin(async move { Ok(Response::new(stream)) })
+    }
+}
 
 impl NamedService for Bench {
     const NAME: &'static str = "Bench";
@@ -92,9 +115,13 @@ where
                     let codec = ProstCodec::<Blob, Blob>::default();
                     tonic::server::Grpc::new(codec).unary(Bench, request).await
                 }
-                _ => {
+                "/Bench/Items" => {
                     let codec = ProstCodec::<Number, Number>::default();
                     tonic::server::Grpc::new(codec).server_streaming(Bench, request).await
+                }
+                _ => {
+                    let codec = ProstCodec::<Number, Number>::default();
+                    tonic::server::Grpc::new(codec).server_streaming(OneByOne, request).await
                 }
             })
         })
@@ -156,10 +183,22 @@ impl Peer for Grpc {
     }
 
     async fn items(&mut self, count: u64) -> bool {
+        self.add_up("/Bench/Items", count).await;
+        true
+    }
+
+    async fn items_one_by_one(&mut self, count: u64) -> bool {
+        self.add_up("/Bench/ItemsOneByOne", count).await;
+        true
+    }
+}
+
+impl Grpc {
+    async fn add_up(&mut self, method: &'static str, count: u64) {
         self.0.ready().await.unwrap();
         let codec = ProstCodec::<Number, Number>::default();
         let request = Request::new(Number { number: count });
-        let path = Self::path("/Bench/Items");
+        let path = Self::path(method);
         let mut items = self.0.server_streaming(request, path, codec).await.unwrap().into_inner();
         let (mut got, mut sum) = (0, 0);
         while let Some(item) = items.next().await {
@@ -167,6 +206,5 @@ impl Peer for Grpc {
             sum += item.unwrap().number;
         }
         assert_eq!((got, sum), (count, count * (count - 1) / 2));
-        true
     }
 }
