@@ -62,9 +62,14 @@ impl Dry {
         self.alone > PLAIN && self.most > WORTH && self.gain > LEAST_GAIN
     }
 
+    /// Whether this keying explains so little that it is none, or another tone's.
+    pub(crate) fn strange(&self) -> bool {
+        self.rest > STRANGE
+    }
+
     /// Whether there are echoes, and of this keying.
     pub(crate) fn echoes(&self) -> bool {
-        self.gain > WORTH && self.alone > PLAIN && self.rest < STRANGE
+        self.gain > WORTH && self.alone > PLAIN && !self.strange()
     }
 }
 
@@ -185,8 +190,7 @@ impl<'a> Blocks<'a> {
 
     /// The blocks turned to zero frequency.
     fn turned(&self, turn: f64) -> Vec<Complex64> {
-        let turned = |(i, z)| z * Complex64::from_polar(1.0, -turn * i as f64);
-        self.heard.iter().enumerate().map(turned).collect()
+        self.heard.iter().zip(turning(0.0, -turn)).map(|(z, by)| z * by).collect()
     }
 
     /// What goes into the room: the marks with their phases.
@@ -337,14 +341,15 @@ impl<'a> Blocks<'a> {
             taps.iter().enumerate().map(|(k, tap)| if k > 0 { *tap } else { 0.0.into() }).collect();
         let echo = filtered(&sent, &echoes);
         let mut dry = self.base.clone();
-        for (i, z) in dry.frames.iter_mut().enumerate() {
+        let per_frame = explained.turn / self.per as f64;
+        let turns = turning((0.5 * self.per as f64 - 0.5) * per_frame, -per_frame);
+        for ((i, z), turn) in dry.frames.iter_mut().enumerate().zip(turns) {
             // Between the middles of blocks by straight lines.
             let at = (i as f64 + 0.5) / self.per as f64 - 0.5;
             let low = (at.max(0.0) as usize).min(count - 1);
             let high = (low + 1).min(count - 1);
             let part = (at - low as f64).clamp(0.0, 1.0);
             let here = echo[low] * (1.0 - part) + echo[high] * part;
-            let turn = Complex64::from_polar(1.0, -explained.turn * at);
             let heard = Complex64::new(f64::from(z.re), f64::from(z.im)) * turn - here;
             *z = Complex32::new(heard.re as f32, heard.im as f32);
         }
@@ -352,6 +357,22 @@ impl<'a> Blocks<'a> {
         let (rest, alone) = (self.part(*rest, all), self.part(alone, all));
         Dry { base: dry, rest, alone, gain, most, fit: self.fit(explained) }
     }
+}
+
+/// What turns by `step` each time, radians, from `begin` on.
+fn turning(begin: f64, step: f64) -> impl Iterator<Item = Complex64> {
+    /// A sine and cosine after so many, so that errors do not grow.
+    const EXACT: usize = 64;
+    let by = Complex64::from_polar(1.0, step);
+    let mut now = Complex64::default();
+    (0..).map(move |i: usize| {
+        now = if i.is_multiple_of(EXACT) {
+            Complex64::from_polar(1.0, begin + step * i as f64)
+        } else {
+            now * by
+        };
+        now
+    })
 }
 
 /// How far the marks are from zero frequency, turns a block: the line of their carrier.
@@ -450,4 +471,17 @@ fn solve(mut a: Vec<Vec<Complex64>>, b: &[Complex64]) -> Option<Vec<Complex64>> 
         x[i] = (x[i] - sum) / a[i][i].re;
     }
     Some(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turning_keeps_to_the_sine() {
+        for (i, z) in turning(0.7, -0.013).take(20_000).enumerate() {
+            let exact = Complex64::from_polar(1.0, 0.7 - 0.013 * i as f64);
+            assert!((z - exact).norm() < 1e-10, "{i}: {z}");
+        }
+    }
 }

@@ -16,6 +16,8 @@ const ROUNDS: usize = 8;
 const PATIENCE: usize = 3;
 /// More than this part of the tone explained neither by keying nor by its echoes is misread.
 const UNEXPLAINED: f64 = 0.03;
+/// If so many ranges of speeds tell no echoes, there are none.
+const WAYS: usize = 3;
 /// How much more of what was left unexplained, and how much likelier, `ln`, a better reading is.
 const LESS: f64 = 0.98;
 const LIKELIER: f64 = 3.0;
@@ -60,12 +62,20 @@ pub(super) fn without_echoes(
             Some((Way::new(tone, &heard, TAPS)?, band))
         }));
     }
+    if ways.iter().all(|(way, _)| way.dry.strange()) {
+        return None;
+    }
     ways.sort_by(|a, b| b.0.dry.fit.total_cmp(&a.0.dry.fit));
     let mut best: Option<Way> = None;
-    for (mut way, band) in ways {
+    let mut echoes = false;
+    for (tried, (mut way, band)) in (1..).zip(ways) {
         way = way.settled(tone, &band, TAPS);
         if band != EVERY_SPEED {
             way = way.settled(tone, &ALL_SPEEDS, TAPS);
+        }
+        echoes |= way.dry.echoes();
+        if tried == WAYS && !echoes {
+            return None;
         }
         if best.as_ref().is_none_or(|b| way.dry.fit > b.dry.fit) {
             best = Some(way);
@@ -97,17 +107,20 @@ impl Way {
     /// Reads without the echoes that the reading before told, as long as that explains more.
     fn settled(mut self, tone: &Tone, band: &Band, taps: usize) -> Self {
         let mut base = self.dry.base.clone();
-        let mut marks = self.track.marks.clone();
+        let mut seen = vec![self.track.marks.clone()];
         let mut vain = 0;
         let mut near = band.clone();
         for _ in 0..ROUNDS {
             let grids = Grids::new(&tone.with(base), None, &near);
             let Some(heard) = grids.acquire(None, &near) else { break };
-            near = if taps == TAPS && *band == ALL_SPEEDS { around(&heard) } else { near };
+            if *band == ALL_SPEEDS || *band == EVERY_SPEED {
+                near = around(&heard);
+            }
             let Some(way) = Self::new(tone, &heard, taps) else { break };
-            let same = way.track.marks == marks;
+            // What was found before leads to what followed then.
+            let again = seen.contains(&way.track.marks);
             base = way.dry.base.clone();
-            marks.clone_from(&way.track.marks);
+            seen.push(way.track.marks.clone());
             // The first rounds often explain less before they explain much more.
             let better =
                 way.dry.rest < LESS * self.dry.rest || way.dry.fit > self.dry.fit + LIKELIER;
@@ -115,7 +128,7 @@ impl Way {
             if way.dry.fit > self.dry.fit {
                 self = way;
             }
-            if same || vain == PATIENCE {
+            if again || vain == PATIENCE {
                 break;
             }
         }
