@@ -74,7 +74,9 @@ mod verdict;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::hint::black_box;
 use std::ops::{Range, RangeInclusive};
+use std::sync::Once;
 
 use realfft::RealFftPlanner;
 use thiserror::Error;
@@ -126,6 +128,18 @@ pub struct Character {
     pub tone_hz: f64,
     /// Power of the tone over that of the noise in 2500 Hz, dB.
     pub snr_db: f64,
+}
+
+/// glibc gives memory back to the system as soon as 128 KiB of it are free in a row, and takes a
+/// fault for every page when it wants it again, as each reading of a minute does. The limit is twice
+/// the largest block that it has seen freed (`mallopt(3)`, `M_MMAP_THRESHOLD`), so it is shown one,
+/// of which no page is ever touched.
+fn keep_what_is_freed() {
+    const SHOWN: usize = 31 << 20;
+    static SHOW: Once = Once::new();
+    if cfg!(target_env = "gnu") {
+        SHOW.call_once(|| drop(black_box(Vec::<u8>::with_capacity(SHOWN))));
+    }
 }
 
 /// What a decoder has found.
@@ -213,6 +227,9 @@ impl Decoder {
     pub fn new(rate: u32, latency: Latency) -> Result<Self, DecoderError> {
         if !RATES.contains(&rate) {
             return Err(DecoderError::Rate(rate));
+        }
+        if latency == Latency::Recording {
+            keep_what_is_freed();
         }
         Ok(Self {
             rate: f64::from(rate),

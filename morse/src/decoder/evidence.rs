@@ -105,6 +105,27 @@ const NOISE_LIMIT: f32 = 2.5;
 /// So many ends of stretches are weighed at a time: what that takes stays near the processor.
 const TILE: usize = 64;
 
+/// So many lengths are laid into rows at a time.
+const BLOCK: usize = 8;
+
+/// Lays columns of lengths, from `from` on, into rows of `reach` lengths, the longest first.
+fn lay(rows: &mut [f32], reach: usize, from: usize, lengths: usize, columns: [&[f32]; BLOCK]) {
+    let first = reach + 1 - from - lengths;
+    for (end, row) in rows.chunks_exact_mut(reach).enumerate() {
+        let row = &mut row[first..first + lengths];
+        // The same, but its length is known: stored at once.
+        if let Ok(row) = <&mut [f32; BLOCK]>::try_from(&mut *row) {
+            for (to, column) in row.iter_mut().rev().zip(columns) {
+                *to = column[end];
+            }
+        } else {
+            for (to, column) in row.iter_mut().rev().zip(columns) {
+                *to = column[end];
+            }
+        }
+    }
+}
+
 impl Evidence {
     /// Weighs every stretch as long as `reach`. Noise is taken to be at least so strong that
     /// `temper` frames of a mark have the energy of `TEMPERED`: beyond that, certainty is not to be
@@ -125,44 +146,47 @@ impl Evidence {
         let parts = reach.dot.max(reach.dash.div_ceil(3));
         let width = history + TILE;
         let mut short = vec![f32::NEG_INFINITY; parts * width];
-        let mut dot = vec![f32::NEG_INFINITY; (count + 1) * reach.dot];
-        let mut dash = vec![f32::NEG_INFINITY; (count + 1) * reach.dash];
-        let mut whole = [0.0_f32; TILE];
+        let mut dot = Vec::with_capacity((count + 1) * reach.dot);
+        let mut dash = Vec::with_capacity((count + 1) * reach.dash);
+        dot.resize(reach.dot, f32::NEG_INFINITY);
+        dash.resize(reach.dash, f32::NEG_INFINITY);
+        let mut block = [[f32::NEG_INFINITY; TILE]; BLOCK];
         for tile in (1..=count).step_by(TILE) {
             let ends = TILE.min(count + 1 - tile);
             for (index, row) in short.chunks_exact_mut(width).enumerate() {
                 row.copy_within(TILE.., 0);
                 sound.weigh(&mut row[history..history + ends], tile, index + 1);
             }
-            for (index, row) in short.chunks_exact(width).take(reach.dot).enumerate() {
-                let column = reach.dot - 1 - index;
-                let rows = dot[tile * reach.dot..].chunks_exact_mut(reach.dot);
-                for (to, from) in rows.zip(&row[history..history + ends]) {
-                    to[column] = *from;
-                }
+            let part = |length: usize, ago: usize| {
+                let from = (length - 1) * width + history - ago;
+                &short[from..from + ends]
+            };
+            dot.resize((tile + ends) * reach.dot, f32::NEG_INFINITY);
+            for from in (1..=reach.dot).step_by(BLOCK) {
+                let lengths = BLOCK.min(reach.dot + 1 - from);
+                let rows = &mut dot[tile * reach.dot..];
+                let column = |i: usize| part(from + i.min(lengths - 1), 0);
+                lay(rows, reach.dot, from, lengths, std::array::from_fn(column));
             }
-            for length in 3..=reach.dash {
-                let (a, b) = (length / 3, (length - length / 3) / 2);
-                let c = length - a - b;
-                let part = |length: usize, ago: usize| {
-                    let from = (length - 1) * width + history - ago;
-                    &short[from..from + ends]
-                };
-                if coherent {
-                    sound.weigh(&mut whole[..ends], tile, length);
-                } else {
-                    whole.fill(f32::NEG_INFINITY);
+            dash.resize((tile + ends) * reach.dash, f32::NEG_INFINITY);
+            for from in (3..=reach.dash).step_by(BLOCK) {
+                let lengths = BLOCK.min(reach.dash + 1 - from);
+                for (length, whole) in (from..).zip(&mut block[..lengths]) {
+                    let (a, b) = (length / 3, (length - length / 3) / 2);
+                    let c = length - a - b;
+                    if coherent {
+                        sound.weigh(&mut whole[..ends], tile, length);
+                    } else {
+                        whole.fill(f32::NEG_INFINITY);
+                    }
+                    let thirds = part(a, 0).iter().zip(part(b, a)).zip(part(c, a + b));
+                    for (whole, ((a, b), c)) in whole.iter_mut().zip(thirds) {
+                        let split = a + b + c;
+                        *whole = if split > *whole { split } else { *whole };
+                    }
                 }
-                let thirds = part(a, 0).iter().zip(part(b, a)).zip(part(c, a + b));
-                for (whole, ((a, b), c)) in whole.iter_mut().zip(thirds) {
-                    let split = a + b + c;
-                    *whole = if split > *whole { split } else { *whole };
-                }
-                let column = reach.dash - length;
-                let rows = dash[tile * reach.dash..].chunks_exact_mut(reach.dash);
-                for (to, from) in rows.zip(&whole[..ends]) {
-                    to[column] = *from;
-                }
+                let rows = &mut dash[tile * reach.dash..];
+                lay(rows, reach.dash, from, lengths, std::array::from_fn(|i| &block[i][..ends]));
             }
         }
         Self { frames: count, reach, dot, dash }

@@ -2,9 +2,19 @@
 
 use super::trie::LANES;
 
-/// The greatest of `x + y + z`.
-pub(crate) fn best3(x: &[f32], y: &[f32], z: &[f32]) -> f32 {
+/// The greatest of `x + y + z`, over two sets of them.
+pub(crate) fn best_of_both(
+    (x1, y1, z1): (&[f32], &[f32], &[f32]),
+    (x2, y2, z2): (&[f32], &[f32], &[f32]),
+) -> f32 {
     let mut best = [f32::NEG_INFINITY; LANES];
+    raise3(&mut best, x1, y1, z1);
+    raise3(&mut best, x2, y2, z2);
+    greatest(best)
+}
+
+#[inline]
+fn raise3(best: &mut [f32; LANES], x: &[f32], y: &[f32], z: &[f32]) {
     let (mut xs, mut ys, mut zs) =
         (x.chunks_exact(LANES), y.chunks_exact(LANES), z.chunks_exact(LANES));
     for ((x, y), z) in xs.by_ref().zip(ys.by_ref()).zip(zs.by_ref()) {
@@ -12,14 +22,14 @@ pub(crate) fn best3(x: &[f32], y: &[f32], z: &[f32]) -> f32 {
             best[lane] = greater(best[lane], x[lane] + y[lane] + z[lane]);
         }
     }
-    let mut rest = greatest(best);
-    for ((x, y), z) in xs.remainder().iter().zip(ys.remainder()).zip(zs.remainder()) {
-        rest = greater(rest, x + y + z);
+    let rest = xs.remainder().iter().zip(ys.remainder()).zip(zs.remainder());
+    for (best, ((x, y), z)) in best.iter_mut().zip(rest) {
+        *best = greater(*best, x + y + z);
     }
-    rest
 }
 
 /// The greatest of `x + y`.
+#[inline]
 pub(crate) fn best2(x: &[f32], y: &[f32]) -> f32 {
     let mut best = [f32::NEG_INFINITY; LANES];
     let (mut xs, mut ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
@@ -28,11 +38,10 @@ pub(crate) fn best2(x: &[f32], y: &[f32]) -> f32 {
             best[lane] = greater(best[lane], x[lane] + y[lane]);
         }
     }
-    let mut rest = greatest(best);
-    for (x, y) in xs.remainder().iter().zip(ys.remainder()) {
-        rest = greater(rest, x + y);
+    for (best, (x, y)) in best.iter_mut().zip(xs.remainder().iter().zip(ys.remainder())) {
+        *best = greater(*best, x + y);
     }
-    rest
+    greatest(best)
 }
 
 fn greatest(mut lanes: [f32; LANES]) -> f32 {
@@ -47,7 +56,7 @@ fn greatest(mut lanes: [f32; LANES]) -> f32 {
 }
 
 /// Raises each of `best` to `from` and `add`, if that is more.
-pub(crate) fn raise(best: &mut [f32; LANES], from: &[f32], add: f32) {
+pub(crate) fn raise<const N: usize>(best: &mut [f32; N], from: &[f32], add: f32) {
     for (best, from) in best.iter_mut().zip(from) {
         *best = greater(*best, from + add);
     }

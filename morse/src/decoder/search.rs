@@ -265,18 +265,38 @@ impl<'a> Search<'a> {
 fn gather(out: &mut [f32], from: &[f32], row: usize, lengths: &Lengths, evidence: Option<&[f32]>) {
     let inner = out.len();
     let rows = &from[(row - lengths.longest) * inner..(row - lengths.shortest + 1) * inner];
-    for (column, out) in out.chunks_exact_mut(LANES).enumerate() {
-        let mut best = [f32::NEG_INFINITY; LANES];
-        let sources = rows[column * LANES..].chunks(inner).zip(&lengths.reversed);
-        if let Some(evidence) = evidence {
-            for ((source, length), evidence) in sources.zip(evidence) {
-                raise(&mut best, &source[..LANES], length + evidence);
-            }
-        } else {
-            for (source, length) in sources {
-                raise(&mut best, &source[..LANES], *length);
-            }
-        }
-        out.copy_from_slice(&best);
+    let mut wide = out.chunks_exact_mut(WIDE);
+    for (column, out) in wide.by_ref().enumerate() {
+        gather_columns::<WIDE>(out, &rows[column * WIDE..], inner, &lengths.reversed, evidence);
     }
+    let done = inner - inner % WIDE;
+    for (column, out) in wide.into_remainder().chunks_exact_mut(LANES).enumerate() {
+        let rows = &rows[done + column * LANES..];
+        gather_columns::<LANES>(out, rows, inner, &lengths.reversed, evidence);
+    }
+}
+
+/// So many nodes at once as registers hold.
+const WIDE: usize = 3 * LANES;
+
+#[inline]
+fn gather_columns<const N: usize>(
+    out: &mut [f32],
+    rows: &[f32],
+    inner: usize,
+    lengths: &[f32],
+    evidence: Option<&[f32]>,
+) {
+    let mut best = [f32::NEG_INFINITY; N];
+    let sources = rows.chunks(inner).zip(lengths);
+    if let Some(evidence) = evidence {
+        for ((source, length), evidence) in sources.zip(evidence) {
+            raise(&mut best, &source[..N], length + evidence);
+        }
+    } else {
+        for (source, length) in sources {
+            raise(&mut best, &source[..N], *length);
+        }
+    }
+    out.copy_from_slice(&best);
 }

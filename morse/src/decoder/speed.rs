@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::durations::{Lengths, Shape, Table};
 use super::evidence::Evidence;
-use super::lanes::{best2, best3};
+use super::lanes::{best_of_both, best2};
 
 /// Frames of a dot at the fastest speed of a grid.
 const SHORTEST_DOT: f32 = 5.0;
@@ -147,17 +147,19 @@ impl<'a> Model<'a> {
             let table = &self.tables[k];
             let here = self.place(k, t);
             let (dot, dash) = (&table.dot, &table.dash);
-            let dots = best3(
-                before(&self.ready, here, dot),
-                self.evidence.dots(t, dot.shortest, dot.longest),
-                &dot.reversed,
-            );
-            let dashes = best3(
-                before(&self.ready, here, dash),
-                self.evidence.dashes(t, dash.shortest, dash.longest),
-                &dash.reversed,
-            );
-            let mark = MARK + dots.max(dashes);
+            let mark = MARK
+                + best_of_both(
+                    (
+                        before(&self.ready, here, dot),
+                        self.evidence.dots(t, dot.shortest, dot.longest),
+                        &dot.reversed,
+                    ),
+                    (
+                        before(&self.ready, here, dash),
+                        self.evidence.dashes(t, dash.shortest, dash.longest),
+                        &dash.reversed,
+                    ),
+                );
             self.marked[here] = mark;
             if mark > best.0 {
                 best = (mark, t, k);
@@ -210,6 +212,7 @@ impl<'a> Model<'a> {
     fn trace(&self, score: f32, mut t: usize, mut speed: usize) -> SpeedTrack {
         let mut out = vec![speed as u8; self.evidence.frames];
         let mut marks = Vec::new();
+        let mut pauses = [const { None }; SPEEDS];
         let mut tidy = score;
         while t > 0 {
             let (length, evidence) = self.mark(t, speed);
@@ -222,7 +225,8 @@ impl<'a> Model<'a> {
             if t == 0 || self.ready[self.place(speed, t)] <= self.first[speed] {
                 break;
             }
-            let start = t.saturating_sub(self.gap(t, source, source == speed));
+            let ended = pauses[source].get_or_insert_with(|| self.best_ends(source));
+            let start = t.saturating_sub(self.gap(t, source, source == speed, ended));
             out[start..t].fill(source as u8);
             (t, speed) = (start, source);
         }
@@ -249,8 +253,20 @@ impl<'a> Model<'a> {
         (best.1.min(t), best.2)
     }
 
+    /// For each time, when the best mark up to it ended, at one speed.
+    fn best_ends(&self, speed: usize) -> Vec<usize> {
+        let ended = |t: usize| self.marked[self.place(speed, t)];
+        let latest = |best: &mut usize, t: usize| {
+            if ended(t) >= ended(*best) {
+                *best = t;
+            }
+            Some(*best)
+        };
+        (0..=self.evidence.frames).scan(0, latest).collect()
+    }
+
     /// The length of the gap that ends at `t`; inside a character only if the speed stayed.
-    fn gap(&self, t: usize, speed: usize, stayed: bool) -> usize {
+    fn gap(&self, t: usize, speed: usize, stayed: bool, ended: &[usize]) -> usize {
         let table = &self.tables[speed];
         let here = self.place(speed, t);
         let mut best = (f32::NEG_INFINITY, 1);
@@ -263,10 +279,10 @@ impl<'a> Model<'a> {
                 }
             }
         }
-        for length in table.outer.longest + 1..=t {
-            let score = self.marked[here - length] + table.pause;
-            if score > best.0 {
-                best = (score, length);
+        if let Some(long_ago) = t.checked_sub(table.outer.longest + 1) {
+            let length = t - ended[long_ago];
+            if self.marked[here - length] + table.pause > best.0 {
+                best.1 = length;
             }
         }
         best.1
