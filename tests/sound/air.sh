@@ -62,6 +62,28 @@ CONF
 done
 echo ']' >>"$XDG_CONFIG_HOME/pipewire/pipewire.conf.d/air.conf"
 
+# No real devices, nor what watches for them: they are not ours, and without logind, as in a container,
+# WirePlumber would end because it cannot. For 0.4 and for later ones.
+mkdir -p "$XDG_CONFIG_HOME/wireplumber/main.lua.d" "$XDG_CONFIG_HOME/wireplumber/bluetooth.lua.d" \
+    "$XDG_CONFIG_HOME/wireplumber/wireplumber.conf.d"
+for monitor in alsa v4l2 libcamera; do
+    echo "if ${monitor}_monitor then ${monitor}_monitor.enabled = false end"
+done >"$XDG_CONFIG_HOME/wireplumber/main.lua.d/60-air.lua"
+echo 'bluez_monitor.enabled = false' >"$XDG_CONFIG_HOME/wireplumber/bluetooth.lua.d/60-air.lua"
+cat >"$XDG_CONFIG_HOME/wireplumber/wireplumber.conf.d/air.conf" <<'CONF'
+wireplumber.profiles = {
+    main = {
+        support.logind = disabled
+        monitor.alsa = disabled
+        monitor.alsa-midi = disabled
+        monitor.bluez = disabled
+        monitor.bluez-midi = disabled
+        monitor.v4l2 = disabled
+        monitor.libcamera = disabled
+    }
+}
+CONF
+
 # await WHAT COMMAND...: until the command succeeds, ten seconds at most
 await() {
     what=$1
