@@ -90,6 +90,10 @@ pub const RATES: RangeInclusive<u32> = 2_000..=768_000;
 /// A character of [`Latency::Live`] is out so many seconds after its end, or never.
 const LATEST: f64 = 1.95;
 
+/// So long after the last character even one that was missed between does not explain the pause:
+/// a word has begun, dots.
+const WORD_DOTS: f64 = 20.0;
+
 /// For so long after a character its sender is taken to be the one who goes on, seconds.
 const RECENT: f64 = 5.0;
 
@@ -375,7 +379,10 @@ impl Decoder {
             if known || !ended.contains(&character.end) {
                 continue;
             }
-            if self.settled.is_finite() && glyph.word_before {
+            // Before the first of a reading, the one before may be of another.
+            let pause = (character.start - self.settled) * character.wpm / 1.2;
+            let word_before = glyph.word_before || index == 0 && pause > WORD_DOTS;
+            if self.settled.is_finite() && word_before {
                 self.events.push_back(Event::WordGap { start: self.settled, end: character.start });
             }
             (self.begun, self.settled) = (character.start, character.end);

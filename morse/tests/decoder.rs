@@ -62,6 +62,22 @@ fn a_call_is_read_clean_and_at_the_edge_of_hearing() {
     }
 }
 
+/// A strong clean signal has side bands far above the noise of the silence around it.
+#[test]
+fn long_silence_around_a_strong_call_changes_nothing() {
+    let mut dry = sound("CQ CQ DE OE1XYZ", 22.0, &Air::default(), 1);
+    dry.resize(dry.len() + 20 * RATE as usize, 0.0);
+    dry.extend(sound("DL1ABC DE OE1XYZ", 30.0, &Air::default(), 1));
+    dry.resize(dry.len() + 10 * RATE as usize, 0.0);
+    let mut heard = Vec::new();
+    let air = Air { snr_db: Some(40.0), ..Air::default() };
+    Channel::new(&air, RATE, 7).unwrap().process(&dry, &mut heard);
+    for latency in [Latency::Recording, Latency::Live] {
+        let events = in_blocks(&heard, &[400], latency);
+        assert_eq!(text(&events), "CQ CQ DE OE1XYZ DL1ABC DE OE1XYZ", "{latency:?}");
+    }
+}
+
 #[test]
 fn events_say_when_how_fast_how_high_and_how_loud() {
     let heard = sound("PARIS", 20.0, &Air { snr_db: Some(6.0), ..Air::default() }, 2);

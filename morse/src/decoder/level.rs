@@ -6,6 +6,10 @@ use super::search::Glyph;
 use crate::detector::Baseband;
 use crate::detector::walk::{self, Sample};
 
+/// So many times more power than there is beside the tone is the tone's, and what is beside it are
+/// the side bands of its keying: no burst, however quiet it is otherwise.
+const PURE: f32 = 100.0;
+
 /// A first estimate from the moments of the power, which needs no knowledge of keying.
 ///
 /// With the key down a fraction `d` of the time, mean excess power is `d·a²` and mean excess of its
@@ -26,8 +30,9 @@ pub(crate) fn from_moments(base: &Baseband, scale: f64, box_seconds: f64) -> Vec
     while at + width <= count {
         let sum: Complex32 = frames[at..at + width].iter().sum();
         let mean_noise = noise[at..at + width].iter().sum::<f32>() / width as f32;
-        let calm = mean_noise < 4.0 * usual || usual <= 0.0;
-        power.push(((sum / width as f32).norm_sqr(), mean_noise / width as f32, calm));
+        let (heard, noise) = ((sum / width as f32).norm_sqr(), mean_noise / width as f32);
+        let calm = mean_noise < 4.0 * usual || usual <= 0.0 || heard > PURE * noise;
+        power.push((heard, noise, calm));
         at += width.div_ceil(2);
     }
     let half = width.div_ceil(2);
