@@ -1,7 +1,9 @@
 //! `morse train`: sends, and checks what you type.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context;
 use clap::Args;
 use ipfi_morse::alphabet::Code;
 use ipfi_morse::text;
@@ -20,8 +22,8 @@ use score::{Pair, Score};
 
 /// Sends random groups or words and checks what you type.
 ///
-/// Type what you hear and press Enter; an empty line sends it again; Ctrl-D ends. What you miss
-/// comes more often. Lessons follow Koch: full speed from the first two letters on, one more when
+/// Type what you hear and press Enter; an empty line sends it again; Ctrl-D ends and tells how
+/// well it went. What you miss comes more often. Lessons follow Koch: full speed from the first two letters on, one more when
 /// nine of ten are right.
 #[derive(Debug, Args)]
 pub(crate) struct Train {
@@ -117,21 +119,32 @@ impl Train {
         let mut out = io::stdout();
         let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
         writeln!(out, "Type what you hear; an empty line sends it again; Ctrl-D ends.\n")?;
-        let mut score = Score::default();
+        let score = Arc::new(Mutex::new(Score::default()));
+        let so_far = Arc::clone(&score);
+        let koch = self.what.koch;
+        ctrlc::set_handler(move || {
+            // Nobody may be reading any more.
+            let _ = write!(io::stdout(), "\n{}", verdict(&so_far, koch));
+            std::process::exit(130);
+        })
+        .context("cannot watch for Ctrl-C")?;
         'groups: for number in 1..=self.count {
             let sent = drill.next();
             let tokens = text::parse_lossy(&sent);
             let typed = loop {
+                let prompt = format!("{number:>4}/{}  ", self.count);
                 if let Some(sink) = &mut sink {
+                    // Before the sound: who types along sees it where it belongs.
+                    write!(out, "{prompt}")?;
+                    out.flush()?;
                     station.wait(0.3, |block| sink.write(block))?;
                     station.send(&tokens, |block| sink.write(block))?;
                     station.wait(0.1, |block| sink.write(block))?;
                     sink.flush()?;
                 } else {
-                    writeln!(out, "{:>9}  {}", "", dots_and_dashes(&tokens))?;
+                    write!(out, "{:>9}  {}\n{prompt}", "", dots_and_dashes(&tokens))?;
+                    out.flush()?;
                 }
-                write!(out, "{number:>4}/{}  ", self.count)?;
-                out.flush()?;
                 match lines.next() {
                     None => {
                         writeln!(out)?;
@@ -155,19 +168,25 @@ impl Train {
             } else {
                 writeln!(out, "{:>width$}{shown}  {right} of {}", "", sent.chars().count())?;
             }
-            score.add(&pairs);
+            score.lock().unwrap_or_else(PoisonError::into_inner).add(&pairs);
         }
         if let Some(sink) = sink {
             sink.finish()?;
         }
-        out.write_all(score.summary().as_bytes())?;
-        if let Some(n) = self.what.koch
-            && let Some(advice) = material::advice(n, score.percent())
-        {
-            writeln!(out, "{advice}")?;
-        }
+        out.write_all(verdict(&score, koch).as_bytes())?;
         Ok(())
     }
+}
+
+/// How it went, and what to do next.
+fn verdict(score: &Mutex<Score>, koch: Option<u8>) -> String {
+    let score = score.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut text = score.summary();
+    if let Some(advice) = koch.and_then(|n| material::advice(n, score.percent())) {
+        text.push_str(&advice);
+        text.push('\n');
+    }
+    text
 }
 
 /// What was sent, with what was missed in red, or in brackets where there is no colour.

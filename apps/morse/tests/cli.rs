@@ -104,6 +104,36 @@ fn training_scores_what_is_typed() {
     insta::assert_snapshot!(morse(&lesson, "mmm\n\nkm\n"));
 }
 
+#[test]
+#[cfg(unix)]
+fn an_interrupted_training_is_scored() {
+    use std::io::{BufRead, BufReader, Read};
+
+    let mut child = Command::new(env!("CARGO_BIN_EXE_morse"))
+        .args(["train", "--chars", "E", "--length", "2", "--show"])
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("morse is built");
+    let mut typed = child.stdin.take().expect("piped");
+    typed.write_all(b"ee\n").expect("it reads");
+    let mut shown = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains("right") {
+        line.clear();
+        assert!(shown.read_line(&mut line).expect("text") > 0, "it ended");
+    }
+    // The next group has been shown: there is nothing to wait for but what is typed.
+    shown.read_line(&mut line).expect("text");
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(killed.expect("kill").success());
+    let mut rest = String::new();
+    shown.read_to_string(&mut rest).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert!(rest.contains("100 % of 2 characters right."), "{rest}");
+}
+
 /// A directory of its own, gone with it.
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory for temporary files")

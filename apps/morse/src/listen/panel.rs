@@ -4,7 +4,6 @@
 //! the level of the tone; the marks that were read; their letters.
 
 use std::collections::VecDeque;
-use std::fmt::Write;
 
 use ipfi_morse::decoder::Character;
 
@@ -113,7 +112,8 @@ impl Panel {
 
     /// The lines of the panel for so many cells; none if there is no room for it.
     pub(super) fn render(&self, width: usize, height: usize) -> Vec<String> {
-        let rows = height.saturating_sub(OTHERS).min(10);
+        // The rest is for the text.
+        let rows = height.saturating_sub(OTHERS).min((2 * height / 5).max(10));
         if rows < 3 || width < SCALE + 20 {
             return vec![self.status(width)];
         }
@@ -127,30 +127,39 @@ impl Panel {
     }
 
     fn status(&self, width: usize) -> String {
-        let mut line = match self.characters.back() {
-            None => " listening: no Morse yet".to_owned(),
+        let mut parts = match self.characters.back() {
+            None => vec!["listening: no Morse yet".to_owned()],
             Some((last, _)) => {
                 let recent = || self.characters.iter().rev().take(10).map(|(c, _)| c);
                 let sure = recent().map(|c| c.confidence).sum::<f32>() / recent().count() as f32;
-                format!(
-                    " {:.0} Hz   {:.0} WPM   SNR {:+.0} dB   sure {:.0} %",
-                    last.tone_hz,
-                    median(recent().map(|c| c.wpm)),
-                    median(recent().map(|c| c.snr_db)).clamp(-99.0, 99.0),
-                    100.0 * sure
-                )
+                let snr = median(recent().map(|c| c.snr_db)).clamp(-99.0, 99.0);
+                vec![
+                    format!("{:.0} Hz", last.tone_hz),
+                    format!("{:.0} WPM", median(recent().map(|c| c.wpm))),
+                    format!("SNR {snr:+.0} dB"),
+                    format!("sure {:.0} %", 100.0 * sure),
+                ]
             }
         };
         let level = 20.0 * self.peak.max(1e-6).log10();
-        let _ = write!(line, "   level {level:.0} dB");
-        if self.peak >= 0.99 {
-            line += " (too loud)";
+        let remark = if self.peak >= 0.99 {
+            " (too loud)"
         } else if self.peak < 1e-5 && self.next > 40 {
-            line += " (silence: the right device?)";
-        }
+            " (silence: the right device?)"
+        } else {
+            ""
+        };
+        parts.push(format!("level {level:.0} dB{remark}"));
         if self.gaps > 0 {
-            let _ = write!(line, "   gaps {}", self.gaps);
+            parts.push(format!("gaps {}", self.gaps));
         }
+        // What does not fit is left out, not cut: space first, then what matters least.
+        let fits = |parts: &[String], space: &str| parts.join(space).chars().count() < width;
+        let space = if fits(&parts, "   ") { "   " } else { " " };
+        while parts.len() > 1 && !fits(&parts, space) {
+            parts.pop();
+        }
+        let line = format!(" {}", parts.join(space));
         let seconds = self.next as f64 * COLUMN;
         let right =
             format!("{}   {:.0}:{:04.1} ", self.name, (seconds / 60.0).floor(), seconds % 60.0);
@@ -386,6 +395,19 @@ mod tests {
         for (i, _) in letters.iter().enumerate().filter(|(_, c)| **c != ' ') {
             assert!((i.saturating_sub(3)..i + 4).any(|i| on(&marks, i)), "{lines:#?}");
         }
+    }
+
+    #[test]
+    fn what_does_not_fit_in_the_status_is_left_out_whole() {
+        let panel = panel(Colours::None);
+        for width in 8..100 {
+            let status = panel.status(width);
+            let ends = ["Hz", "WPM", "dB", "%", "dB (too loud)"];
+            let whole = ends.iter().any(|end| status.trim_end().ends_with(end));
+            assert!(whole || status.contains("test   0:0"), "{width}: {status}");
+        }
+        assert!(panel.status(40).contains("sure"), "{}", panel.status(40));
+        assert!(panel.render(200, 47).len() > panel.render(80, 21).len(), "room is used");
     }
 
     #[test]
