@@ -25,7 +25,7 @@
 //! 6. **Again.** The reading tells the operator's lengths and spacing, the level over time and the
 //!    exact pitch; with them the sound is read again, until the text stays. In a room it tells the
 //!    echoes too, which are subtracted (decision feedback, Austin 1967) before the sound is read
-//!    anew.
+//!    anew; where they fill the gaps, marks are found by their edges first.
 //! 7. **Silence.** What is not a pure tone (a voice), never stops (a carrier), or is not explained
 //!    much better by keying than by noise, gives no text.
 //!
@@ -58,6 +58,7 @@
 
 mod durations;
 mod echo;
+mod edges;
 mod evidence;
 mod grids;
 mod lanes;

@@ -219,7 +219,16 @@ impl<'a> Blocks<'a> {
         let mut heard = self.turned(turn);
         let unit =
             |z: Complex64| if z.norm() > 0.0 { z / z.norm() } else { Complex64::new(1.0, 0.0) };
-        let mut phases: Vec<Complex64> = self.marks.iter().map(|m| unit(m.of(&heard))).collect();
+        // The phase of its steps is that of the direct sound, echoes or not.
+        let at = |i: usize| heard[i.min(heard.len() - 1)];
+        let steps = |m: &Mark| {
+            let last = m.from + m.key.len().max(1) - 1;
+            let inside = |i: usize| at(i.clamp(m.from, last));
+            let rise = inside(m.from + 1) - at(m.from.saturating_sub(1));
+            let fall = inside(last.saturating_sub(1)) - at(last + 1);
+            unit(rise + fall)
+        };
+        let mut phases: Vec<Complex64> = self.marks.iter().map(steps).collect();
         let mut room = Room::of(&self.sent(&phases), &heard, self.taps)?;
         for _ in 0..TURNS {
             let mut next = phases.clone();

@@ -14,7 +14,7 @@ use super::durations::Table;
 /// It is `x - ln(r)/2` with a rational `r` that has the value and slope of the true one at nothing,
 /// and its asymptote `2πx - π/2`; the two numbers that leaves free are fitted. No branches and no
 /// tables: the compiler makes vectors of it.
-fn ln_bessel(x: f32) -> f32 {
+pub(crate) fn ln_bessel(x: f32) -> f32 {
     use std::f32::consts::{FRAC_PI_2, TAU};
     const B1: f32 = 0.624_82;
     const B2: f32 = 0.777_85;
@@ -190,6 +190,25 @@ impl Evidence {
             }
         }
         Self { frames: count, reach, dot, dash }
+    }
+
+    /// Weighs every stretch as long as `reach`, dots as dashes: `weigh` is given room for those that
+    /// begin at a frame and at each that follows, up to the one at which they end.
+    pub(crate) fn of(
+        frames: usize,
+        reach: Reach,
+        weigh: impl Fn(&mut [f32], usize, usize),
+    ) -> Self {
+        let mut dot = vec![f32::NEG_INFINITY; (frames + 1) * reach.dot];
+        let mut dash = vec![f32::NEG_INFINITY; (frames + 1) * reach.dash];
+        let rows = dot.chunks_exact_mut(reach.dot).zip(dash.chunks_exact_mut(reach.dash));
+        for (end, (dots, dashes)) in rows.enumerate() {
+            let length = reach.dash.min(end);
+            weigh(&mut dashes[reach.dash - length..], end - length, end);
+            let short = reach.dot.min(reach.dash);
+            dots[reach.dot - short..].copy_from_slice(&dashes[reach.dash - short..]);
+        }
+        Self { frames, reach, dot, dash }
     }
 
     /// Dots that end at a frame, with lengths from `longest` down to `shortest`.

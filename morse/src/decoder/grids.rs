@@ -30,6 +30,20 @@ impl Grids {
     /// The grids for the speeds of a band. The finest, which is for the fast, is left out after
     /// somebody slow.
     pub(crate) fn new(tone: &Tone, wpm: Option<f64>, band: &Band) -> Self {
+        Self::of(tone, wpm, band, |tone, reach| tone.evidence(None, reach))
+    }
+
+    /// The grids for the speeds of a band, with the evidence of the edges of marks.
+    pub(crate) fn of_edges(tone: &Tone, lean: f32, band: &Band) -> Self {
+        Self::of(tone, None, band, |tone, reach| tone.edges(lean, reach))
+    }
+
+    fn of(
+        tone: &Tone,
+        wpm: Option<f64>,
+        band: &Band,
+        evidence: impl Fn(&Tone, Reach) -> Evidence,
+    ) -> Self {
         let finest = usize::from(wpm.is_some_and(|w| w < UNHURRIED));
         let mut tones = vec![tone.clone()];
         while let Some(finer) = tones.last()
@@ -43,7 +57,7 @@ impl Grids {
         let tables = speed::tables(&Shape::NOMINAL);
         let weighed = |tone: Tone| {
             let slowest = speed::slowest(tone.dot_wpm(), band);
-            let evidence = tone.evidence(None, Reach::down_to(&tables, slowest));
+            let evidence = evidence(&tone, Reach::down_to(&tables, slowest));
             (tone, evidence)
         };
         let chosen = tones.into_iter().enumerate();

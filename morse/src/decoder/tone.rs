@@ -8,7 +8,7 @@ use super::grids::{EVERY_SPEED, Grids};
 use super::reading::{Effort, Reading, Scale};
 use super::search::{Path, search};
 use super::speed::{self, Band};
-use super::{learn, level, phase, rooms, verdict};
+use super::{edges, learn, level, phase, rooms, verdict};
 use crate::detector::{Baseband, Spectrum, Track, follow, mix, noise_near, purity};
 
 /// How often a tone is read at most: each reading corrects level, lengths and phase for the next.
@@ -40,7 +40,7 @@ pub(crate) struct Tone {
     pub(super) base: Baseband,
     levels: Levels,
     /// The transmitter's frequency moves within marks.
-    chirps: bool,
+    pub(super) chirps: bool,
 }
 
 impl Tone {
@@ -139,7 +139,7 @@ impl Tone {
         let grids = Grids::new(&self, wpm, &band);
         let heard = grids.acquire(wpm, &band)?;
         if effort == Effort::Thorough
-            && let Some((track, dry)) = rooms::without_echoes(&self, &grids, &heard)
+            && let Some((track, dry)) = rooms::without_echoes(&self, &heard)
             && let Some(reading) = dry.refine(track.speed)
         {
             return Some(reading);
@@ -147,6 +147,12 @@ impl Tone {
         let (speed, tone) = (heard.track.speed, heard.tone.clone());
         drop(grids);
         tone.refine(speed)
+    }
+
+    /// What the edges of marks say alone.
+    pub(super) fn edges(&self, lean: f32, reach: Reach) -> Evidence {
+        let seconds = self.base.frame_seconds / self.scale.stretch;
+        edges::evidence(&self.base.frames, seconds, lean, reach)
     }
 
     pub(super) fn evidence(&self, expected: Option<&[Complex32]>, reach: Reach) -> Evidence {
