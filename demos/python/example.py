@@ -10,7 +10,7 @@ import tty
 from collections.abc import AsyncIterator, Callable
 
 import ipfi
-from ipfi import Receiver
+from ipfi import Callback, Receiver
 
 
 def add(a: int, b: int) -> int:
@@ -38,7 +38,7 @@ async def mean(numbers: Receiver[float]) -> float:
     return total / n
 
 
-async def render(frames: int, progress: Callable[[int], None]) -> str:
+async def render(frames: int, progress: Callback) -> str:
     """Tells how far it is by a callback."""
     for frame in range(frames):
         await progress(frame + 1)
@@ -83,8 +83,8 @@ async def dial(address: str, procedures: dict[str, Callable] = {}) -> ipfi.Wire:
 async def serve(address: str, procedures: dict[str, Callable]) -> None:
     """Serves whoever connects to tcp-listen:HOST:PORT or unix-listen:PATH; at any other address one peer."""
 
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ipfi.Wire(reader, writer, procedures)
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await ipfi.Wire(reader, writer, procedures).done
 
     scheme, _, where = address.partition("-listen:")
     if not where:

@@ -8,7 +8,7 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import ipfi
-from ipfi import Code, Receiver, Sender, current
+from ipfi import Callback, Code, Receiver, Sender, current
 
 PROCEDURES: dict[str, Callable] = {}
 cancels = 0
@@ -83,7 +83,7 @@ async def relay(items: Receiver[Any], out: Sender[Any]) -> int:
 
 
 @procedure
-async def call_back(callback: Callable[[int], int], k: int) -> int:
+async def call_back(callback: Callback, k: int) -> int:
     try:
         result = 0
         for i in range(k):
