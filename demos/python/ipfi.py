@@ -124,7 +124,7 @@ class Port:
         if self.mine:
             number = next(n for n in count() if (self.kind, True, n) not in ports)
         self.key = self.kind, self.mine, number
-        check(self.mine or number < LIMITS[self.kind] and self.key not in ports, "a bad number")
+        check(self.mine or number < LIMITS[self.kind] and self.key not in ports, "no free number")
         ports[self.key] = self
         self.name = 2 * number + (not self.mine) if self.kind == STREAMS else number  # 4.6
         if self.source and self.kind != CALLBACKS:
