@@ -5,6 +5,7 @@
 //! | `spectrum` | short-time power spectra, Hann window, scaled to noise density |
 //! | `candidates` | tones whose level changes: peaks of the deviation of the logarithm of power |
 //! | `baseband` | a tone mixed to zero frequency in short frames, and the noise beside it |
+//! | `neighbours` | other tones that come through where the wanted one is silent |
 //! | `afc` | automatic frequency control: a drifting tone, by the turn of its phase |
 //! | `walk` | smoothing of what wanders: Kalman filter and smoother of a random walk |
 //!
@@ -22,10 +23,12 @@
 mod afc;
 mod baseband;
 mod candidates;
+mod neighbours;
 mod spectrum;
 pub(crate) mod walk;
 
 pub(crate) use afc::{follow, purity};
 pub(crate) use baseband::{Baseband, Skirt, Track, mix, noise_near};
 pub(crate) use candidates::candidates;
+pub(crate) use neighbours::without_neighbours;
 pub(crate) use spectrum::{Spectrum, median};

@@ -78,6 +78,23 @@ fn long_silence_around_a_strong_call_changes_nothing() {
     }
 }
 
+/// Short frames, for fast keying, let through what is hundreds of hertz away.
+#[test]
+fn who_answers_on_another_pitch_is_no_fast_keying() {
+    let call = "CQ CQ DE OE1XYZ K";
+    for away in [100.0, 150.0, 250.0, 300.0] {
+        let timing = Timing::new(30.0).unwrap();
+        let keying = Keyer::new(parse("OE1XYZ DE DL1ABC KN").unwrap(), timing);
+        let tone = Tone { hz: Tone::default().hz + away, ..Tone::default() };
+        let mut dry = sound(call, 22.0, &Air::default(), 1);
+        dry.extend(render(keying, &tone, timing.dot(), RATE).unwrap());
+        let mut heard = Vec::new();
+        let air = Air { snr_db: Some(15.0), ..Air::default() };
+        Channel::new(&air, RATE, 3).unwrap().process(&dry, &mut heard);
+        assert_eq!(text(&decode(&heard, RATE).unwrap()), call, "{away} Hz away");
+    }
+}
+
 #[test]
 fn events_say_when_how_fast_how_high_and_how_loud() {
     let heard = sound("PARIS", 20.0, &Air { snr_db: Some(6.0), ..Air::default() }, 2);

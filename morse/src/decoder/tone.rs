@@ -9,7 +9,9 @@ use super::reading::{Effort, Reading, Scale};
 use super::search::{Path, search};
 use super::speed::{self, Band};
 use super::{edges, learn, level, phase, rooms, verdict};
-use crate::detector::{Baseband, Spectrum, Track, follow, mix, noise_near, purity};
+use crate::detector::{
+    Baseband, Spectrum, Track, follow, mix, noise_near, purity, without_neighbours,
+};
 
 /// How often a tone is read at most: each reading corrects level, lengths and phase for the next.
 const PASSES: usize = 6;
@@ -70,7 +72,8 @@ impl Tone {
         let noise: Vec<f32> = (0..frames.len())
             .map(|i| variance[spectrum.frame_at(middle(i))] / decimation as f32)
             .collect();
-        let base = Baseband { frame_seconds, frames, noise };
+        let mut base = Baseband { frame_seconds, frames, noise };
+        base.frames = without_neighbours(&base, scale.stretch);
         let chirps = chirps(&base, scale);
         let levels = first_levels(&base, scale, chirps);
         Self { hz, scale, base, levels, chirps }
