@@ -20,7 +20,7 @@ const TEXTS: [&str; 2] = ["CQ CQ DE OE3XKZ PSE K", "WX RAIN 7C = QRU? 73 <SK>"];
 /// A condition: its name, speed, effective speed, deviation of lengths, and air.
 type Condition = (&'static str, f64, Option<f64>, f64, &'static str);
 
-const CONDITIONS: [Condition; 20] = [
+const CONDITIONS: [Condition; 21] = [
     ("clean, 8 WPM", 8.0, None, 0.0, ""),
     ("clean, 20 WPM", 20.0, None, 0.0, ""),
     ("clean, 50 WPM", 50.0, None, 0.0, ""),
@@ -41,6 +41,7 @@ const CONDITIONS: [Condition; 20] = [
     ("chirp, 60 Hz", 20.0, None, 0.0, "snr=10,chirp=60"),
     ("room, 0.5 s", 22.0, None, 0.0, "snr=15,room=0.5/3"),
     ("room, 0.8 s", 22.0, None, 0.0, "snr=15,room=0.8/0"),
+    ("fading by 20 dB in 2 s", 20.0, None, 0.0, "snr=12,fade=20/2"),
 ];
 
 fn sound(words: &str, condition: &Condition, seed: u64) -> Vec<f32> {

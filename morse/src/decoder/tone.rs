@@ -213,6 +213,9 @@ impl Tone {
                 expected = phase::expect(&mut self.base, &self.levels, &path);
             }
         }
+        if self.scale.stretch < 1.0 && verdict::is_cut(&self.base, &path) {
+            return None;
+        }
         let fit = verdict::fit(&self.base, &self.levels, &path);
         // A voice chirps too, but its power does not go on and off.
         if self.chirps && fit < CHIRPING_FIT && !verdict::is_tone(&self.base, &path) {

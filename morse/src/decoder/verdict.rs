@@ -11,6 +11,9 @@ use crate::detector::Baseband;
 /// The least [`focus`] of a keyed tone.
 const LEAST_FOCUS: f32 = 0.6;
 
+/// The greatest power of the gaps inside characters, against that of marks.
+const LOUDEST_GAP: f32 = 0.5;
+
 /// Whether the marks are those of a tone.
 pub(crate) fn is_tone(base: &Baseband, path: &Path) -> bool {
     focus(base, path) >= LEAST_FOCUS
@@ -33,6 +36,24 @@ fn focus(base: &Baseband, path: &Path) -> f32 {
         }
     }
     if all > 0.0 { tone / all } else { 1.0 }
+}
+
+/// Whether the gaps inside characters are as loud as that of a key which is down all the time: marks
+/// that were cut to pieces, as a slow sender's are at high speed.
+pub(crate) fn is_cut(base: &Baseband, path: &Path) -> bool {
+    let power = |from: usize, to: usize| base.frames[from..to].iter().map(Complex32::norm_sqr);
+    let (mut gaps, mut gap_frames, mut marks, mut mark_frames) = (0.0, 0, 0.0, 0);
+    for glyph in &path.glyphs {
+        for pair in glyph.strokes.windows(2) {
+            gaps += power(pair[0].end, pair[1].start).sum::<f32>();
+            gap_frames += pair[1].start - pair[0].end;
+        }
+        for stroke in &glyph.strokes {
+            marks += power(stroke.start, stroke.end).sum::<f32>();
+            mark_frames += stroke.end - stroke.start;
+        }
+    }
+    gap_frames > 0 && gaps * mark_frames as f32 > LOUDEST_GAP * marks * gap_frames as f32
 }
 
 /// Whether a tone that never stops explains the sound between the first mark and the last as well.
@@ -68,4 +89,29 @@ pub(crate) fn fit(base: &Baseband, levels: &Levels, path: &Path) -> f32 {
     let shared = on / n - duty * all / n;
     let keyed = duty * (1.0 - duty);
     if spread > 0.0 && keyed > 0.0 { (shared * shared / (spread * keyed)) as f32 } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::search::{Glyph, Stroke};
+    use super::*;
+
+    /// Three dots of ten frames with gaps as long between them.
+    fn three_dots() -> Path {
+        let dot = |start: usize| Stroke { mark: Mark::Dot, start, end: start + 10, evidence: 9.0 };
+        let strokes = vec![dot(10), dot(30), dot(50)];
+        let glyph = Glyph { node: 1, strokes, margin: 9.0, word_before: false };
+        Path { score: 27.0, glyphs: vec![glyph] }
+    }
+
+    #[test]
+    fn gaps_as_loud_as_marks_are_none() {
+        let heard = |gap: f32| {
+            let frame = |i: usize| if i / 10 % 2 == 1 { 1.0 } else { gap };
+            let frames = (0..70).map(|i| Complex32::new(frame(i), 0.0)).collect();
+            Baseband { frame_seconds: 0.001, frames, noise: vec![0.0; 70] }
+        };
+        assert!(!is_cut(&heard(0.3), &three_dots()));
+        assert!(is_cut(&heard(0.9), &three_dots()));
+    }
 }
