@@ -372,20 +372,24 @@ impl Decoder {
     /// Gives out the characters of a reading of sound that began at `begin`, if they are new and
     /// ended in that time.
     fn give_out(&mut self, reading: &Reading, begin: f64, ended: Range<f64>) {
+        // Whether what comes before in this reading is what was given out last.
+        let mut follows = false;
         for (index, glyph) in reading.path.glyphs.iter().enumerate() {
             let Some(character) = character(reading, index, begin) else { continue };
             let middle = f64::midpoint(character.start, character.end);
             // What is read otherwise, and longer, than before is not new for that.
             let known = middle <= self.settled || character.start < self.begun;
             if known || !ended.contains(&character.end) {
+                follows = known;
                 continue;
             }
-            // Before the first of a reading, the one before may be of another.
+            // The one before may be of another reading.
             let pause = (character.start - self.settled) * character.wpm / 1.2;
-            let word_before = glyph.word_before || index == 0 && pause > WORD_DOTS;
+            let word_before = glyph.word_before || !follows && pause > WORD_DOTS;
             if self.settled.is_finite() && word_before {
                 self.events.push_back(Event::WordGap { start: self.settled, end: character.start });
             }
+            follows = true;
             (self.begun, self.settled) = (character.start, character.end);
             self.followed = Some(Followed { hz: character.tone_hz, wpm: Some(character.wpm) });
             self.events.push_back(Event::Character(character));
