@@ -8,6 +8,9 @@ use ipfi_morse::decoder::Character;
 use super::panel::{COLUMN, Colours, Column, Panel};
 use crate::spectrum::{Spectrum, amplitude};
 
+/// So much of the text is kept at least, bytes.
+const KEPT: usize = 4000;
+
 #[derive(Debug)]
 pub(super) struct Screen {
     panel: Panel,
@@ -15,6 +18,8 @@ pub(super) struct Screen {
     rate: u32,
     /// Samples that no column has been made of.
     sound: Vec<f32>,
+    /// The last of the text, to be laid out anew if the width changes.
+    text: String,
     /// The line of text that is being written, and lines that are full but not yet drawn.
     line: String,
     full: Vec<String>,
@@ -39,6 +44,7 @@ impl Screen {
             spectrum: Spectrum::new(rate, 0.064, Column::SPACING),
             rate,
             sound: Vec::new(),
+            text: String::new(),
             line: String::new(),
             full: Vec::new(),
             drawn: 0,
@@ -84,6 +90,12 @@ impl Screen {
             self.full.push(std::mem::replace(&mut self.line, rest));
         }
         self.line.push_str(&text);
+        self.text.push_str(&text);
+        if self.text.len() > 2 * KEPT {
+            let from = self.text.len() - KEPT;
+            let from = (from..=self.text.len()).find(|&at| self.text.is_char_boundary(at));
+            self.text.drain(..from.unwrap_or_default());
+        }
         self.panel.read(character, text);
         self.changed = true;
     }
@@ -91,6 +103,7 @@ impl Screen {
     pub(super) fn space(&mut self) {
         if !self.line.is_empty() {
             self.line.push(' ');
+            self.text.push(' ');
         }
     }
 
@@ -108,8 +121,11 @@ impl Screen {
         let mut out = io::stdout().lock();
         let mut text = String::from("\x1b[?2026h"); // all at once, where a terminal can
         if width != self.width && self.width != 0 {
-            text.push_str("\x1b[2J\x1b[H"); // old lines are wrapped anyhow
+            // The terminal has broken the old lines, each in its own way.
+            text.push_str("\x1b[2J\x1b[H");
             self.drawn = 0;
+            self.full = lines(&self.text, usize::from(width), usize::from(height));
+            self.line = self.full.pop().unwrap_or_default();
         }
         self.width = width;
         if self.drawn > 1 {
@@ -120,7 +136,7 @@ impl Screen {
         let lines = self.full.iter().chain([&self.line]).chain(&panel);
         for (i, line) in lines.enumerate() {
             text.push_str(if i == 0 { "\r" } else { "\r\n" });
-            text.push_str(line);
+            text.push_str(line.trim_end()); // a space behind the edge would be a line
             text.push_str("\x1b[K");
         }
         text.push_str("\x1b[J\x1b[?2026l");
@@ -145,6 +161,35 @@ impl Drop for Screen {
     }
 }
 
+/// The last lines of a text, at most so many.
+fn lines(text: &str, width: usize, most: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_inclusive(' ') {
+        let last = lines.last().map_or(0, |line| line.chars().count());
+        if last > 0 && last + word.trim_end().chars().count() > width {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push_str(word);
+        }
+    }
+    lines.split_off(lines.len().saturating_sub(most))
+}
+
 fn size() -> (u16, u16) {
     terminal::size().unwrap_or((80, 24))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_laid_out_anew() {
+        assert_eq!(lines("", 10, 5), [""]);
+        assert_eq!(lines("CQ DE OE1XYZ K", 8, 5), ["CQ DE ", "OE1XYZ K"]);
+        assert_eq!(lines("CQ DE OE1XYZ K", 80, 5), ["CQ DE OE1XYZ K"]);
+        assert_eq!(lines("A B C D", 1, 2), ["C ", "D"]);
+        assert_eq!(lines("LONGER THAN", 3, 9), ["LONGER ", "THAN"]);
+    }
 }
