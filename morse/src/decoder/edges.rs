@@ -14,6 +14,8 @@ use super::evidence::{Evidence, Reach, ln_bessel};
 const HOLD: f64 = 0.008;
 /// The part of the steps of all moments that are less than the direct sound.
 const BELOW: f32 = 0.95;
+/// The least part of all that is heard that the direct sound is, in amplitude.
+const FAINT: f32 = 0.1;
 /// The power of what is no edge in a step, at least, against that of an edge.
 const LEAST: f32 = 0.2;
 
@@ -49,7 +51,10 @@ impl Steps {
         let mut sizes: Vec<f32> =
             steps.clone().map(|(before, after)| (after - before).norm()).collect();
         sizes.sort_unstable_by(f32::total_cmp);
-        let level = sizes[(BELOW * count as f32) as usize].max(f32::MIN_POSITIVE);
+        // What never stops has no edges, however little else there is.
+        let power = frames.iter().map(Complex32::norm_sqr).sum::<f32>() / count.max(1) as f32;
+        let level = sizes[(BELOW * count as f32) as usize];
+        let level = level.max(FAINT * power.sqrt()).max(f32::MIN_POSITIVE);
         let usual = sizes[count / 2] / level;
         let noise = (usual * usual / std::f32::consts::LN_2).max(LEAST);
         let (gain, cost) = (2.0 / noise, 1.0 / noise);
