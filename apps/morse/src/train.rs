@@ -23,8 +23,8 @@ use score::{Pair, Score};
 /// Sends random groups or words and checks what you type.
 ///
 /// Type what you hear and press Enter; an empty line sends it again; Ctrl-D ends and tells how
-/// well it went. What you miss comes more often. Lessons follow Koch: full speed from the first two letters on, one more when
-/// nine of ten are right.
+/// well it went. What you miss comes more often. Lessons follow Koch: full speed from the first two
+/// letters on, one more when nine of ten are right.
 #[derive(Debug, Args)]
 pub(crate) struct Train {
     #[command(flatten)]
