@@ -83,13 +83,10 @@ impl Screen {
 
     pub(super) fn read(&mut self, character: Character, text: String) {
         let (width, _) = size();
-        if self.line.chars().count() + text.chars().count() > usize::from(width) {
-            // A word that does not fit goes to the next line.
-            let at = self.line.rfind(' ').map_or(self.line.len(), |space| space + 1);
-            let rest = self.line.split_off(at);
-            self.full.push(std::mem::replace(&mut self.line, rest));
-        }
         self.line.push_str(&text);
+        let mut laid = lines(&self.line, usize::from(width), usize::MAX);
+        self.line = laid.pop().unwrap_or_default();
+        self.full.append(&mut laid);
         self.text.push_str(&text);
         if self.text.len() > 2 * KEPT {
             let from = self.text.len() - KEPT;
@@ -161,7 +158,8 @@ impl Drop for Screen {
     }
 }
 
-/// The last lines of a text, at most so many.
+/// The last lines of a text, at most so many. A word that does not fit goes to the next line; one that
+/// fits in none is broken.
 fn lines(text: &str, width: usize, most: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_inclusive(' ') {
@@ -169,8 +167,14 @@ fn lines(text: &str, width: usize, most: usize) -> Vec<String> {
         if last > 0 && last + word.trim_end().chars().count() > width {
             lines.push(String::new());
         }
-        if let Some(line) = lines.last_mut() {
-            line.push_str(word);
+        for character in word.chars() {
+            let last = lines.last().map_or(0, |line| line.chars().count());
+            if last >= width.max(1) && character != ' ' {
+                lines.push(String::new());
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push(character);
+            }
         }
     }
     lines.split_off(lines.len().saturating_sub(most))
@@ -190,6 +194,7 @@ mod tests {
         assert_eq!(lines("CQ DE OE1XYZ K", 8, 5), ["CQ DE ", "OE1XYZ K"]);
         assert_eq!(lines("CQ DE OE1XYZ K", 80, 5), ["CQ DE OE1XYZ K"]);
         assert_eq!(lines("A B C D", 1, 2), ["C ", "D"]);
-        assert_eq!(lines("LONGER THAN", 3, 9), ["LONGER ", "THAN"]);
+        assert_eq!(lines("LONGER THAN", 3, 9), ["LON", "GER ", "THA", "N"]);
+        assert_eq!(lines("A B", 0, 9), ["A ", "B"]);
     }
 }
