@@ -194,16 +194,13 @@ async fn measure<P: Peer>(work: &str, address: SocketAddr, server: Option<&Serve
             report(&format!("{work}, us"), median(times));
             std::mem::forget(clients);
         }
-        "u64 items" => {
+        "u64 items" | "items one by one" => {
             let start = Instant::now();
-            if client.items(P::ITEMS).await {
-                let time = start.elapsed().as_secs_f64();
-                report(&format!("{work}, a second"), P::ITEMS as f64 / time);
-            }
-        }
-        "items one by one" => {
-            let start = Instant::now();
-            if client.items_one_by_one(P::ITEMS).await {
+            let streams = match work {
+                "u64 items" => client.items(P::ITEMS).await,
+                _ => client.items_one_by_one(P::ITEMS).await,
+            };
+            if streams {
                 let time = start.elapsed().as_secs_f64();
                 report(&format!("{work}, a second"), P::ITEMS as f64 / time);
             }
