@@ -44,9 +44,7 @@ pub enum AudioError {
         cause: String,
     },
     /// No device has this name.
-    #[error(
-        "there is no sound device `{name}` {direction}: choose one that the list of devices has"
-    )]
+    #[error("there is no sound device `{name}` {direction}: `morse devices` lists those there are")]
     UnknownDevice {
         /// The name asked for.
         name: String,
