@@ -30,7 +30,7 @@ pub(crate) fn run(cli: &Cli, registry: &Registry) -> anyhow::Result<Exit> {
             Some(Command::Ports) => describe::ports(registry)?,
             Some(Command::Completions { shell }) => describe::completions(*shell)?,
             Some(Command::Man) => describe::man()?,
-            None => bridges(cli, registry).await?,
+            None => return bridges(cli, registry).await,
         }
         Ok(Exit::Finished)
     });
@@ -39,7 +39,7 @@ pub(crate) fn run(cli: &Cli, registry: &Registry) -> anyhow::Result<Exit> {
     result
 }
 
-async fn bridges(cli: &Cli, registry: &Registry) -> anyhow::Result<()> {
+async fn bridges(cli: &Cli, registry: &Registry) -> anyhow::Result<Exit> {
     let entries = match (&cli.config, &cli.a, &cli.b) {
         (Some(path), _, _) => Config::read(path)?.bridge,
         (None, Some(a), Some(b)) => vec![Entry {
@@ -60,7 +60,8 @@ async fn bridges(cli: &Cli, registry: &Registry) -> anyhow::Result<()> {
         let lines = bridges.iter().map(|bridge| {
             format!("ok: {}{} {}\n", bridge.prefix(), bridge.a.address, bridge.b.address)
         });
-        return describe::print(&lines.collect::<String>());
+        describe::print(&lines.collect::<String>())?;
+        return Ok(Exit::Finished);
     }
 
     let stats: Vec<_> = bridges.iter().map(|bridge| bridge.stats.clone()).collect();
@@ -99,7 +100,9 @@ async fn bridges(cli: &Cli, registry: &Registry) -> anyhow::Result<()> {
         || log::say("stopping when what is under way has arrived; once more to stop at once");
     let result = tokio::select! {
         result = work => result,
-        result = ipfi_app::handle_signals(stop_sender, say_stopping, on_usr1) => result.map_err(Into::into),
+        again = ipfi_app::handle_signals(stop_sender, say_stopping, on_usr1) => {
+            return Ok(again.map(|()| Exit::Interrupted)?);
+        }
         () = systemd::watchdog() => Ok(()),
         () = meter::run(meter) => Ok(()),
     };
@@ -107,7 +110,7 @@ async fn bridges(cli: &Cli, registry: &Registry) -> anyhow::Result<()> {
     if form != StatsForm::None && (form == StatsForm::Json || !cli.quiet) {
         print_stats(&stats, form);
     }
-    result
+    result.map(|()| Exit::Finished)
 }
 
 fn print_stats(stats: &[Arc<Stats>], form: StatsForm) {

@@ -81,7 +81,9 @@ async fn run(cli: &Cli, registry: &Registry) -> Result<(), Error> {
             let (sender, stop) = ipfi_app::Stop::channel();
             tokio::select! {
                 result = serve::run(args, registry, stop) => result,
-                result = ipfi_app::handle_signals(sender, say_stopping, || ()) => Ok(result?),
+                again = ipfi_app::handle_signals(sender, say_stopping, || ()) => {
+                    again.map_err(Error::from).and(Err(Error::Interrupted))
+                }
             }
         }
         Command::Gateway(args) => {
@@ -89,7 +91,9 @@ async fn run(cli: &Cli, registry: &Registry) -> Result<(), Error> {
             let shared = gateway::Shared::new(args);
             tokio::select! {
                 result = gateway::run(args, registry, shared.clone(), stop) => result,
-                result = ipfi_app::handle_signals(sender, say_stopping, || shared.print_stats()) => Ok(result?),
+                again = ipfi_app::handle_signals(sender, say_stopping, || shared.print_stats()) => {
+                    again.map_err(Error::from).and(Err(Error::Interrupted))
+                }
             }
         }
         Command::Completions { shell } => {

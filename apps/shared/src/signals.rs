@@ -7,6 +7,9 @@ use tokio::sync::watch;
 /// The exit code of a program that was stopped at once: 128 and the number of SIGINT.
 const STOPPED: i32 = 130;
 
+/// How long dropping what runs may take when the program is stopped at once.
+const LAST_RESORT: Duration = Duration::from_secs(2);
+
 /// How long draining may take after the program was asked to stop.
 pub const DRAIN: Duration = Duration::from_secs(5);
 
@@ -40,8 +43,9 @@ impl Stop {
     }
 }
 
-/// Acts on signals until the program ends: the first interrupt or SIGTERM asks it to stop and calls
-/// `say_stopping`, a second one ends it with code 130; SIGUSR1 prints statistics.
+/// Acts on signals: the first interrupt or SIGTERM asks the program to stop and calls `say_stopping`,
+/// SIGUSR1 prints statistics. Returns at the second one: then all that runs is to be dropped, which
+/// ends the processes that it started, and the program to end with code 130.
 ///
 /// From the call on, not only when the future is polled: whatever the program does first, no signal
 /// finds it unprepared. To be called in a runtime.
@@ -67,14 +71,15 @@ pub fn run(
                 }
             }
             if stop.send_replace(true) {
-                std::process::exit(STOPPED);
+                leave_soon();
+                return Ok(());
             }
             say_stopping();
         }
     }
 }
 
-/// Acts on signals until the program ends.
+/// Acts on signals until the second one.
 #[cfg(not(unix))]
 pub async fn run(
     stop: watch::Sender<bool>,
@@ -84,8 +89,17 @@ pub async fn run(
     loop {
         tokio::signal::ctrl_c().await?;
         if stop.send_replace(true) {
-            std::process::exit(STOPPED);
+            leave_soon();
+            return Ok(());
         }
         say_stopping();
     }
+}
+
+/// Ends the program even if something cannot be dropped, such as a file on a device that hangs.
+fn leave_soon() {
+    std::thread::spawn(|| {
+        std::thread::sleep(LAST_RESORT);
+        std::process::exit(STOPPED);
+    });
 }

@@ -2,11 +2,12 @@
 
 use std::{
     io::{Read, Write},
-    net::Shutdown,
+    net::{Shutdown, TcpStream},
+    path::Path,
     time::Duration,
 };
 
-use crate::common::{Bridge, answer, connect, pause, payload, server};
+use crate::common::{Bridge, answer, connect, pause, payload, server, until};
 
 #[test]
 fn a_signal_drains_what_is_under_way() {
@@ -26,7 +27,7 @@ fn a_signal_drains_what_is_under_way() {
     assert_eq!(client.read(&mut [0]).unwrap(), 0, "a clean end");
     let (status, _) = bridge.finish();
     assert_eq!(status.code(), Some(0));
-    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
 }
 
 #[test]
@@ -39,14 +40,9 @@ fn a_device_and_a_child_stop_at_once_even_if_nobody_reads() {
     assert_eq!(bridge.finish().0.code(), Some(0)); // within the patience of a test
 }
 
-#[test]
-fn a_second_signal_stops_at_once() {
-    let (listener, address) = server();
-    let mut bridge = Bridge::start(&["tcp-listen:127.0.0.1:0", &address]);
-    let mut client = bridge.connect();
-    let (_server, _) = listener.accept().unwrap();
+/// Nobody reads at the other end: when all buffers on the way stay full, draining takes its time.
+fn fill(client: &mut TcpStream) {
     client.set_nonblocking(true).unwrap();
-    // Nobody reads: when all buffers on the way stay full, draining would take its time.
     let flood = payload(1 << 20);
     let mut refusals = 0;
     while refusals < 10 {
@@ -57,10 +53,34 @@ fn a_second_signal_stops_at_once() {
             pause(Duration::from_millis(20));
         }
     }
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let (listener, address) = server();
+    let mut bridge = Bridge::start(&["tcp-listen:127.0.0.1:0", &address]);
+    let mut client = bridge.connect();
+    let (_server, _) = listener.accept().unwrap();
+    fill(&mut client);
     bridge.signal("INT");
     bridge.wait_for("stopping");
     bridge.signal("INT");
     assert_eq!(bridge.finish().0.code(), Some(130));
+}
+
+#[test]
+fn a_second_signal_ends_programs_too() {
+    let stubborn = "exec:trap '' TERM; echo $$; while true; do sleep 0.01; done,shell";
+    let mut bridge = Bridge::start(&["tcp-listen:127.0.0.1:0", stubborn]);
+    let mut client = bridge.connect();
+    let group = answer(&client);
+    fill(&mut client);
+    bridge.signal("INT");
+    bridge.wait_for("stopping");
+    bridge.signal("INT");
+    assert_eq!(bridge.finish().0.code(), Some(130));
+    let process = Path::new("/proc").join(group.trim());
+    until(|| !process.exists());
 }
 
 #[test]

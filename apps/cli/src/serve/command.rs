@@ -3,6 +3,7 @@
 use std::{process::Stdio, time::Duration};
 
 use ipfi::{Code, Fault, Receiver, Sender};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
     process::{Child, ChildStdin, Command},
@@ -163,22 +164,33 @@ impl Drop for Group {
     fn drop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let running = self.running.take();
-        let group = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
-        let kill = move |signal| {
-            if let Some(group) = group {
-                let _ = rustix::process::kill_process_group(group, signal);
-            }
-        };
-        kill(rustix::process::Signal::TERM);
+        let last = LastWord(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+        last.signal(Signal::TERM);
         tokio::spawn(async move {
             let ended = tokio::time::timeout(GRACE, child.wait()).await;
-            // The shell may be gone and what it started may not; the group is there as long as
-            // any of it is.
-            kill(rustix::process::Signal::KILL);
+            drop(last);
             if ended.is_err() {
                 let _ = child.wait().await;
             }
             drop(running);
         });
+    }
+}
+
+/// Dropping it kills a process group: when its time is over, or at once when the runtime ends. The
+/// shell may be gone and what it started may not; the group is there as long as any of it is.
+struct LastWord(Option<Pid>);
+
+impl LastWord {
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
     }
 }

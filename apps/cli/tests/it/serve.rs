@@ -70,6 +70,33 @@ fn stopping_ends_what_runs() {
 }
 
 #[test]
+fn a_second_signal_ends_what_runs_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = format!("86403.{}", std::process::id());
+    let (mut server, address) = serve(
+        dir.path(),
+        &[
+            &format!("long=echo begun; sleep {mark}1"),
+            &format!("stubborn=trap '' TERM; echo begun; sleep {mark}2 & wait; sleep {mark}3"),
+        ],
+    );
+    let calls = ["long", "stubborn"].map(|name| {
+        let mut call = Running::start_to_hear_both(command(dir.path(), &["call", &address, name]));
+        call.wait_for("\"begun\"");
+        call
+    });
+    until(|| is_there(&format!("^sleep {mark}1")) && is_there(&format!("^sleep {mark}2")));
+    server.signal("TERM");
+    server.wait_for("stopping");
+    server.signal("TERM");
+    assert_eq!(server.finish().code(), Some(130));
+    until(|| !is_there(&format!("sleep {mark}")));
+    for mut call in calls {
+        assert_eq!(call.finish().code(), Some(4));
+    }
+}
+
+#[test]
 fn arguments_are_words_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let (_server, address) = serve(
