@@ -1,19 +1,24 @@
 //! A shell command as a procedure.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    os::unix::process::ExitStatusExt,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
 use ipfi::{Code, Fault, Receiver, Sender};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdin, Command},
     sync::mpsc,
 };
 
+use super::output::Lines;
 use crate::log;
 
 /// The longest line in one item, in bytes; longer ones are cut in pieces.
-const LINE: u64 = 64 * 1024;
+const LINE: usize = 64 * 1024;
 /// The end of what a command said of its failure, in bytes.
 const LAST_WORDS: usize = 400;
 /// A cancelled command may end in order for so long.
@@ -82,15 +87,11 @@ impl Runner {
         // Everything that was sent arrives before the answer matters.
         let _ = out.finish().await;
         match status {
-            Ok(0) => Ok(()),
+            Ok(status) if status.success() => Ok(()),
             Ok(status) => {
-                let what = if status > 128 {
-                    format!("ended by signal {}", status - 128)
-                } else {
-                    format!("exit status {status}")
-                };
+                let (number, what) = told(status);
                 let text = if last.is_empty() { what } else { format!("{what}: {last}") };
-                Err(Fault::new(text).with_code(Code(STATUS + status)))
+                Err(Fault::new(text).with_code(Code(STATUS + number)))
             }
             Err(error) => Err(Fault::new(ipfi_transport::reason(&error))),
         }
@@ -112,21 +113,23 @@ async fn feed(mut stdin: ChildStdin, mut input: Receiver<String>) {
 
 /// Sends lines as they come; `false` when nobody wants them.
 async fn print(stdout: impl AsyncRead + Unpin, out: &Sender<String>) -> bool {
-    let mut stdout = BufReader::new(stdout);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match (&mut stdout).take(LINE).read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return true,
-            Ok(_) => {}
-        }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        }
-        if out.send(String::from_utf8_lossy(&line).into_owned()).await.is_err() {
+    let mut lines = Lines::new(stdout, LINE);
+    while let Some(line) = lines.next().await {
+        if out.send(line).await.is_err() {
             return false;
         }
     }
+    true
+}
+
+/// How a command failed, as a number and in words: its exit status, or 128 and the signal, as shells
+/// say it.
+fn told(status: ExitStatus) -> (u32, String) {
+    let (number, what) = match (status.signal(), status.code().unwrap_or(1)) {
+        (Some(signal), _) => (128 + signal, format!("ended by signal {signal}")),
+        (None, code) => (code, format!("exit status {code}")),
+    };
+    (number.cast_unsigned(), what)
 }
 
 /// The end of what it says on standard error, in one line.
@@ -149,14 +152,12 @@ struct Group {
 }
 
 impl Group {
-    /// Waits for its end: the exit status, or 128 and the signal, as shells say it.
-    async fn wait(&mut self) -> std::io::Result<u32> {
-        use std::os::unix::process::ExitStatusExt;
-        let Some(child) = &mut self.child else { return Ok(0) };
+    /// Waits for the end of the command.
+    async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        let Some(child) = &mut self.child else { return Ok(ExitStatus::default()) };
         let status = child.wait().await?;
         self.child = None;
-        let signal = status.signal().map_or(0, |signal| 128 + signal);
-        Ok(u32::try_from(status.code().unwrap_or(signal)).unwrap_or(1))
+        Ok(status)
     }
 }
 

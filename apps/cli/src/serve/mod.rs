@@ -4,6 +4,7 @@ mod command;
 mod dial;
 mod ends;
 mod line;
+mod output;
 
 pub use dial::serve as serve_dialled;
 

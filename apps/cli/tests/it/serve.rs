@@ -101,7 +101,13 @@ fn arguments_are_words_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let (_server, address) = serve(
         dir.path(),
-        &["show=printf '<%s>' \"$@\"; echo", "none=echo \"$#\"", "cat=cat", "kill=kill -9 $$"],
+        &[
+            "show=printf '<%s>' \"$@\"; echo",
+            "none=echo \"$#\"",
+            "cat=cat",
+            "kill=kill -9 $$",
+            "exit=echo the end >&2; exit \"$1\"",
+        ],
     );
     let call = |words: &[&str], input| {
         run(dir.path(), &[&["call", &address, "-r"], words].concat(), input)
@@ -113,12 +119,20 @@ fn arguments_are_words_and_nothing_else() {
     assert_eq!(call(&["none", "[\"a\", \"b\"]"], None).out, "2\n");
     // Standard input is empty without --stream.
     assert_eq!(call(&["cat"], Some("x")).out, "");
-    let long = "x".repeat(200_000);
+    // Long lines come in pieces, which are whole characters.
+    let long = format!("a{}", "ß".repeat(100_000));
     let back = call(&["cat", "--stream"], Some(&long)).out;
+    assert_eq!(back.lines().count(), 4);
     assert_eq!(back.replace('\n', ""), long);
     let killed = call(&["kill"], None);
     assert_eq!(killed.code, 6);
     assert_eq!(killed.err, "ipfi: `kill`: code 393: ended by signal 9\n");
+    for (status, code) in [("1", 257), ("128", 384), ("137", 393), ("255", 511)] {
+        let failed = call(&["exit", status], None);
+        assert_eq!(failed.code, 6);
+        let text = format!("ipfi: `exit`: code {code}: exit status {status}: the end\n");
+        assert_eq!(failed.err, text);
+    }
 }
 
 #[test]
