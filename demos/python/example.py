@@ -23,12 +23,12 @@ async def below(to: int) -> AsyncIterator[int]:
         yield n
 
 
-def count(to: int) -> Receiver[int]:
+def count(to: int) -> Receiver:
     """Streams the numbers below `to`."""
     return below(to)
 
 
-async def mean(numbers: Receiver[float]) -> float:
+async def mean(numbers: Receiver) -> float:
     """The mean of a stream of numbers."""
     total, n = 0.0, 0
     async for number in numbers:
@@ -102,19 +102,22 @@ async def main(verb: str, address: str) -> None:
     if verb == "serve":
         await serve(address, {function.__name__: function for function in (add, count, mean, render)})
         return
-    async with await dial(address) as wire:
-        print("2 + 3 =", await wire.call("add", 2, 3))
-        counted = await wire.call("count", 5, returns=Receiver[int])
-        print("counted:", *[n async for n in counted])
-        print("mean:", await wire.call("mean", numbers(1.0, 2.0, 6.0), deadline=5))
-        print("rendered:", await wire.call("render", 3, lambda frame: print("  frame", frame)))
-        try:
-            await wire.call("mean", numbers())
-        except ipfi.Error as error:
-            print("error:", error)
-        for procedure in (await wire.call("ipfi.describe", []))["New"]["procedures"]:
-            print(procedure["name"] + procedure["signature"], "-", procedure["doc"])
+    wire = await dial(address)
+    print("2 + 3 =", await wire.call("add", 2, 3))
+    print("counted:", *[n async for n in await wire.call("count", 5, returns=Receiver)])
+    async with asyncio.timeout(5):
+        print("mean:", await wire.call("mean", numbers(1.0, 2.0, 6.0)))
+    print("rendered:", await wire.call("render", 3, lambda frame: print("  frame", frame)))
+    try:
+        await wire.call("mean", numbers())
+    except ipfi.Error as error:
+        print("error:", error)
+    for procedure in (await wire.call("ipfi.describe", []))["New"]["procedures"]:
+        print(procedure["name"] + procedure["signature"], "-", procedure["doc"])
+    await wire.close()
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     asyncio.run(main(*sys.argv[1:]))

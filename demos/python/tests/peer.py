@@ -8,9 +8,10 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import ipfi
-from ipfi import Callback, Code, Receiver, Sender, current
+from ipfi import Callback, Code, Receiver, Sender
 
 PROCEDURES: dict[str, Callable] = {}
+wire: ipfi.Wire
 cancels = 0
 
 
@@ -33,7 +34,7 @@ async def total(items: AsyncIterator[int]) -> int:
 
 
 async def call(name: str, *arguments: Any, **options: Any) -> Any:
-    return await current.get().call(name, *arguments, **options)
+    return await wire.call(name, *arguments, **options)
 
 
 @procedure
@@ -52,12 +53,12 @@ def fail(code: int, text: str) -> None:
 
 
 @procedure
-def count(n: int) -> Receiver[int]:
+def count(n: int) -> Receiver:
     return numbers(n)
 
 
 @procedure
-async def count_into(n: int, out: Sender[int]) -> int:
+async def count_into(n: int, out: Sender) -> int:
     for i in range(n):
         try:
             await out.send(i)
@@ -68,12 +69,12 @@ async def count_into(n: int, out: Sender[int]) -> int:
 
 
 @procedure
-async def sum(items: Receiver[int]) -> int:
+async def sum(items: Receiver) -> int:
     return await total(items)
 
 
 @procedure
-async def relay(items: Receiver[Any], out: Sender[Any]) -> int:
+async def relay(items: Receiver, out: Sender) -> int:
     came = 0
     async for item in items:
         await out.send(item)
@@ -109,7 +110,7 @@ def cancelled() -> int:
 
 @procedure
 def leave() -> None:
-    asyncio.get_running_loop().call_soon(current.get().close)
+    asyncio.get_running_loop().call_soon(wire.close)
 
 
 @procedure
@@ -161,19 +162,19 @@ async def total_of(*calls: Any) -> int:
 
 @procedure
 async def drive_count(n: int) -> int:
-    return await total(await call("count", n, returns=Receiver[int]))
+    return await total(await call("count", n, returns=Receiver))
 
 
 @procedure
 async def drive_count_into(n: int) -> int:
-    items = Receiver(current.get())
+    items = Receiver(wire)
     sums = await asyncio.gather(call("count_into", n, items), total(items))
     return sums[1]
 
 
 @procedure
 async def drive_stop(n: int) -> int:
-    items = await call("count", 1_000_000_000, returns=Receiver[int])
+    items = await call("count", 1_000_000_000, returns=Receiver)
     result = 0
     for _ in range(n):
         result += await anext(items)
@@ -188,7 +189,7 @@ async def drive_sum(n: int) -> int:
 
 @procedure
 async def drive_relay(n: int) -> int:
-    back = Receiver(current.get())
+    back = Receiver(wire)
     relaying = asyncio.create_task(call("relay", numbers(n), back))
     came = 0
     async for item in back:
@@ -213,12 +214,14 @@ async def drive_cancel() -> None:
 @procedure
 async def drive_deadline(ms: int) -> int:
     try:
-        return await call("hang", deadline=ms / 1000)
-    except ipfi.Error as error:
-        return error.code
+        async with asyncio.timeout(ms / 1000):
+            return await call("hang")
+    except TimeoutError:
+        return Code.DEADLINE
 
 
 async def main() -> int:
+    global wire
     wire = await ipfi.over(0, 1, PROCEDURES)
     ended = await wire.done
     return 1 if ended.code else 0

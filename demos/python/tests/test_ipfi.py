@@ -6,6 +6,7 @@ import pathlib
 import random
 import re
 import socket
+import struct
 import sys
 import unittest
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ from typing import Any
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import ipfi
-from ipfi import Head, Receiver
+from ipfi import Receiver
 
 SPEC = (HERE.parent.parent.parent / "core/proto/SPEC.md").read_text()
 HELLO = bytes.fromhex("1ff1010200000000")
@@ -39,11 +40,11 @@ class Conversations(unittest.IsolatedAsyncioTestCase):
             out.close()
 
         wire, _ = await pair({"both": both})
-        async with wire:
-            items = Receiver(wire)
-            calling = asyncio.create_task(wire.call("both", items))
-            self.assertEqual([len(item) async for item in items], [900_000, 5, 900_000])
-            await calling
+        items = Receiver(wire)
+        calling = asyncio.create_task(wire.call("both", items))
+        self.assertEqual([len(item) async for item in items], [900_000, 5, 900_000])
+        await calling
+        await wire.close()
 
     async def test_streams_are_passed_on(self) -> None:
         async def three() -> AsyncIterator[int]:
@@ -51,11 +52,11 @@ class Conversations(unittest.IsolatedAsyncioTestCase):
                 yield n
 
         wire, _ = await pair({"three": three, "back": lambda items: items})
-        async with wire:
-            items = await wire.call("three", returns=Receiver[int])
-            self.assertEqual([n async for n in items], [0, 1, 2])
-            with self.assertRaises(ipfi.Error):
-                await wire.call("back", object())
+        items = await wire.call("three", returns=Receiver)
+        self.assertEqual([n async for n in items], [0, 1, 2])
+        with self.assertRaises(ipfi.Error):
+            await wire.call("back", object())
+        await wire.close()
 
     async def test_a_lost_wire_ends_what_waits(self) -> None:
         async def forever() -> None:
@@ -96,7 +97,7 @@ class Strangers(unittest.IsolatedAsyncioTestCase):
     async def test_a_codec_of_others_is_refused(self) -> None:
         reader, writer, wire = await raw({})
         writer.write(bytes.fromhex("1ff1010175a65677"))
-        self.assertEqual((await reader.read())[9:11], bytes((Head.GOAWAY, ipfi.Code.CODEC)))
+        self.assertEqual((await reader.read())[9:11], bytes((ipfi.GOAWAY, ipfi.Code.CODEC)))
         self.assertEqual((await wire.done).code, ipfi.Code.CODEC)
         writer.close()
 
@@ -104,7 +105,7 @@ class Strangers(unittest.IsolatedAsyncioTestCase):
 class Values(unittest.TestCase):
     def test_claimed_lengths_allocate_nothing(self) -> None:
         for text in ("dd ffffffff", "df ffffffff", "db ffffffff", "c6 ffffffff", "c1", "91" * 200, "9f 01"):
-            with self.subTest(text=text), self.assertRaises((EOFError, ValueError, ipfi.Error)):
+            with self.subTest(text=text), self.assertRaises((struct.error, ValueError, ipfi.Error)):
                 ipfi.unpack(bytearray(bytes.fromhex(text)))
 
     def test_values_come_back(self) -> None:

@@ -113,6 +113,11 @@ async fn calls(peer: &Peer) -> Result<()> {
                 after("hang", &frame(&[&[head::OPEN], &integer(1 << 30), &[0, 0, 0x90]])),
                 &[32, 35],
             ),
+            (
+                "arguments after the last",
+                after("hang", &[call(0, 0, &[0x90]), frame(&[&[head::ARGUMENTS, 0, 1]])].concat()),
+                &[32],
+            ),
             ("an answer to no call", after("add", &[2, 0x40, 0xc0]), &[32]),
             ("a result of no call", after("add", &[4, head::RESULT, 3, 0, 0xc0]), &[32]),
             ("an error of no call", after("add", &[4, head::ERROR, 0, 1, 14]), &[32]),
