@@ -92,6 +92,19 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
-    /// Prints the man page
-    Man,
+    /// Prints the man page, or that of a command
+    Man {
+        /// Which command
+        command: Option<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_help_fits() {
+        ipfi_app::testing::help_fits(super::Cli::command());
+    }
 }

@@ -104,9 +104,9 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(&script)?)
 }
 
-pub(crate) fn man() -> anyhow::Result<()> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+pub(crate) fn man(command: Option<&str>) -> anyhow::Result<()> {
+    let page = ipfi_app::man(Cli::command(), command);
+    let page = page.map_err(|none| BridgeError::Config(none.to_string()))?;
     Ok(std::io::stdout().write_all(&page)?)
 }
 

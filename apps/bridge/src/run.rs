@@ -29,7 +29,7 @@ pub(crate) fn run(cli: &Cli, registry: &Registry) -> anyhow::Result<Exit> {
             Some(Command::Plugins) => describe::plugins(registry).await?,
             Some(Command::Ports) => describe::ports(registry)?,
             Some(Command::Completions { shell }) => describe::completions(*shell)?,
-            Some(Command::Man) => describe::man()?,
+            Some(Command::Man { command }) => describe::man(command.as_deref())?,
             None => return bridges(cli, registry).await,
         }
         Ok(Exit::Finished)

@@ -48,6 +48,7 @@ pub(crate) enum Command {
     #[command(after_long_help = CALL, after_help = CALL)]
     Call(Call),
     /// Measures round trips
+    #[command(after_long_help = PING, after_help = PING)]
     Ping(Ping),
     /// Measures calls a second, and how long each takes
     Bench(Bench),
@@ -70,36 +71,63 @@ pub(crate) enum Command {
 }
 
 const CALL: &str = "\
-Values:
-  Arguments are JSON, one word each; where the signature says String, text needs no quotes.
-  Bytes are base64 or a list of numbers. u64 and i64 are exact. 128-bit numbers beyond that, NaN, inf
-  and -inf are strings. A map whose keys are not scalars is a list of pairs.
-  An enum is \"Variant\" or {\"Variant\": value}. A field that is an Option may be missing.
+Arguments are JSON, one word each; the signature says what each is:
+  String    text, which needs no quotes
+  Bytes     base64, or a list of numbers
+  u64, i64  exact; 128-bit numbers beyond that are strings
+  f64       a number; NaN, inf and -inf are strings, such as '\"NaN\"'
+  map       an object; if its keys are not scalars, a list of pairs
+  enum      \"Variant\" or {\"Variant\": value}
+  Option    null or the value; a field that is one may be missing
 
-Streams and callbacks may be left out among the arguments, or stand there as
-  @in            Receiver<T>: with --stream the lines of standard input, else nothing
-  @out           Sender<T>: each item is a line of output, as it comes
-  @print         Callback: each call is a line of standard error, and is answered with null
-  @print=JSON    the same, answered with this value
+Streams and callbacks may be left out, or stand among the arguments:
+  @in          Receiver<T>: with --stream lines of standard input, else nothing
+  @out         Sender<T>: each item is a line of output, as it comes
+  @print       Callback: each call is a line of standard error; null answers it
+  @print=JSON  the same, answered with this value
 
-The result is the last line of output; () prints nothing. Ctrl-C cancels the call at the far side.";
+The result is the last line of output; () prints nothing. Ctrl-C cancels the
+call at the far side.";
+
+const PING: &str = "\
+A gateway answers for itself: this measures the way to it, also while what is
+behind it is away. `ipfi bench` measures calls, all the way.";
 
 const SERVE: &str = "\
 Each command is a procedure (Vec<String>, Receiver<String>, Sender<String>):
-  the arguments are $1, $2 and so on in the command, also \"$@\"; nothing of them is read by the shell
-  items of the first stream are lines of its standard input
-  its lines of output are items of the second stream, as they come; what is not UTF-8 is replaced
-  another exit status than 0 fails the call with code 256 + status (a signal counts as 128 + signal)
-  and the last line that it said on standard error
-  when the call is cancelled, or its wire lost, its process group gets SIGTERM, and SIGKILL 2 s later
+  words    the list is $1, $2 and so on in the command, also \"$@\"; the shell
+           reads nothing of it
+  input    items of the first stream are lines of its standard input
+  output   its lines are items of the second stream, as they come; those over
+           64 KiB come in pieces, and what is not UTF-8 is replaced
+  failure  another exit status than 0 fails the call with the code 256 + status
+           (a signal counts as 128 + signal) and the last line that it said on
+           standard error
+  the end  when the call is cancelled, or its wire lost, its process group gets
+           SIGTERM, and SIGKILL 2 s later
 
-`ipfi call ADDRESS NAME word...` passes words.";
+`ipfi call ADDRESS NAME word...` passes words.
+
+The first SIGINT or SIGTERM lets what runs go on for the time of --drain; the
+second one kills it.";
 
 const GATEWAY: &str = "\
-Calls, streams and callbacks of each client go to the shared wire under names of their own, and back. Of
-the shared wire, those who want it get the same number of bytes; among the calls of one client,
-priority says which is first. Deadlines run while a call waits. What a client leaves behind when it
-vanishes is cancelled. When the shared wire is lost, what was under way fails, and it is opened again
-until that works.
+Calls, streams and callbacks of each client go to the shared wire under names
+of their own, and back. Of the shared wire, those who want it get the same
+number of bytes; among the calls of one client, priority says which is first.
+Deadlines run while a call waits. What a client leaves behind when it vanishes
+is cancelled. When the shared wire is lost, what was under way fails, and it is
+opened again until that works.
 
-Clients and device use the same codec: the gateway speaks MessagePack, or what the device insists on.";
+Clients and device use the same codec: the gateway speaks MessagePack, or what
+the device insists on. It answers `ipfi ping` for itself.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_help_fits() {
+        ipfi_app::testing::help_fits(super::Cli::command());
+    }
+}

@@ -107,18 +107,9 @@ async fn run(cli: &Cli, registry: &Registry) -> Result<(), Error> {
 
 /// Prints the man page of the program or of one of its commands.
 fn man(command: Option<&str>) -> Result<(), Error> {
-    let mut cli = Cli::command();
-    cli.build();
-    let page = match command {
-        None => cli,
-        Some(name) => match cli.find_subcommand(name) {
-            Some(command) => command.clone(),
-            None => return Err(Error::Usage(format!("there is no command `{name}`"))),
-        },
-    };
-    let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text)?;
-    Ok(std::io::stdout().write_all(&text)?)
+    let page = ipfi_app::man(Cli::command(), command);
+    let page = page.map_err(|none| Error::Usage(none.to_string()))?;
+    Ok(std::io::stdout().write_all(&page)?)
 }
 
 /// A time on the command line.

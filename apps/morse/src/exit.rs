@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use ipfi_app::NoCommand;
 use ipfi_morse::channel::AirError;
 use ipfi_morse::synth::SynthError;
 use ipfi_morse::text::TextError;
@@ -26,6 +27,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
         || error.is::<SynthError>()
         || error.is::<TextError>()
         || error.is::<TimingError>()
+        || error.is::<NoCommand>()
         || error.is::<Usage>();
     if usage { 2.into() } else { ExitCode::FAILURE }
 }

@@ -38,8 +38,11 @@ pub(crate) struct Sending {
     fist: Option<FistName>,
 
     /// What the air does to it, such as `snr=-6,fade=12/5`; --help lists all
-    #[arg(long, value_name = "AIR", long_help = format!("What the air does to it: some of these, \
-        with commas between\n\n{}", Air::help()))]
+    #[arg(
+        long,
+        value_name = "AIR",
+        long_help = "What the air does to it, such as `snr=-6,fade=12/5`"
+    )]
     air: Option<Air>,
 
     /// Number that all chances come from: the same number, the same chances

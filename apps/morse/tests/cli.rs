@@ -247,6 +247,8 @@ fn help_and_completions_and_man_page() {
         assert!(morse(&["completions", shell], "").contains("morse"));
     }
     assert!(morse(&["man"], "").contains(".TH morse"));
+    assert!(morse(&["man", "encode"], "").contains("\\fBsnr=DB\\fR\n"));
+    assert!(morse(&["man", "send"], "").ends_with("! morse: there is no command `send`\nexit 2"));
 }
 
 #[test]

@@ -135,3 +135,20 @@ pub fn pause(time: Duration) {
     let (_keep, never) = channel::<()>();
     assert_eq!(never.recv_timeout(time), Err(RecvTimeoutError::Timeout));
 }
+
+/// Panics if a terminal of 80 columns breaks a line after the options in the long help of `program`
+/// or of one of its commands: those are laid out by hand.
+#[cfg(feature = "man")]
+pub fn help_fits(mut program: clap::Command) {
+    program.build();
+    let mut commands = vec![program];
+    while let Some(command) = commands.pop() {
+        let shown = command.clone().term_width(80).render_long_help().to_string();
+        let after = command.get_after_long_help().or_else(|| command.get_after_help());
+        for line in after.map(ToString::to_string).unwrap_or_default().lines() {
+            let whole = shown.lines().any(|other| other == line);
+            assert!(whole, "`{}` breaks {line:?}", command.get_name());
+        }
+        commands.extend(command.get_subcommands().cloned());
+    }
+}

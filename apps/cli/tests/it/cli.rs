@@ -27,7 +27,7 @@ fn completions_and_man_page() {
         assert!(ok(&["completions", shell]).contains("ipfi"), "{shell}");
     }
     let man = ok(&["man"]);
-    assert!(man.contains(".TH") && man.contains("Exit codes"), "{man}");
+    assert!(man.contains(".TH") && man.contains("EXIT STATUS"), "{man}");
     for command in ["list", "call", "ping", "bench", "serve", "gateway"] {
         let man = ok(&["man", command]);
         assert!(man.contains(&format!(".TH ipfi-{command}")) && man.len() > 500, "{man}");
