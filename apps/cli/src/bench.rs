@@ -9,17 +9,19 @@ use clap::Args;
 use hdrhistogram::{Histogram, iterators::IterationValue};
 use ipfi::{
     Code,
-    proto::{CallOptions, Event, Failure, Target},
+    proto::{CallId, CallOptions, Event, Failure},
 };
 use ipfi_transport::Registry;
 
 use crate::{
     cache::Cache,
     call::{Procedure, of_words},
+    client::{Client, after, until},
     connect::{Peer, decline},
     exit::Error,
     link::Link,
     log,
+    output::Output,
     ping::span,
     time,
 };
@@ -46,8 +48,12 @@ pub(crate) struct Bench {
     duration: Duration,
 
     /// Ends after so many calls
-    #[arg(long, short = 'n', value_name = "N")]
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     calls: Option<u64>,
+
+    /// Gives a call up when it takes longer, and the bench when the way to the first one does
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    deadline: Option<Duration>,
 
     /// Prints the figures as a JSON object
     #[arg(long)]
@@ -59,113 +65,151 @@ struct Figures {
     /// In microseconds.
     latencies: Histogram<u64>,
     failures: u64,
+    /// Calls that were given up.
+    unanswered: u64,
     first_failure: Option<Failure>,
     took: Duration,
 }
 
-pub(crate) async fn run(args: &Bench, registry: &Registry) -> Result<(), Error> {
-    let mut link = args.peer.open(registry).await?;
-    let mut figures = Figures {
-        // Three digits up to an hour.
-        latencies: Histogram::new_with_bounds(1, 3_600_000_000, 3)
-            .map_err(|error| Error::Usage(error.to_string()))?,
-        failures: 0,
-        first_failure: None,
-        took: Duration::ZERO,
-    };
-    let result = measure(args, &mut link, &mut figures).await;
-    link.close().await;
-    log::progress("");
-    if figures.latencies.is_empty() && figures.failures == 0 {
-        return result;
-    }
-    let text = if args.json { json(&figures) } else { text(args, &figures) };
-    log::print(&text)?;
-    result?;
-    match &figures.first_failure {
-        Some(failure) => Err(Error::failed(&args.name, failure)),
-        None => Ok(()),
-    }
+/// Calls that are measured.
+pub(crate) struct Measuring<'a> {
+    args: &'a Bench,
+    figures: Figures,
+    under_way: BTreeMap<CallId, Instant>,
 }
 
-async fn measure(args: &Bench, link: &mut Link, figures: &mut Figures) -> Result<(), Error> {
-    let procedure = Procedure::find(&args.peer, link, &Cache::new(), &args.name).await?;
-    let arguments = of_words(&args.name, &procedure.signature, &args.words, false)?;
-    if !arguments.given.is_empty() {
-        let why = "takes a stream or a callback, and only calls without them can be measured";
-        return Err(Error::Usage(format!("`{}` {why}", args.name)));
-    }
-    let target = link.engine.bind(&args.name, procedure.fingerprint);
-    let most = args.calls.unwrap_or(u64::MAX);
-    let begun = Instant::now();
-    let mut under_way = BTreeMap::new();
-    let mut opened = 0_u64;
-    let mut ticks = tokio::time::interval(Duration::from_millis(500));
-    let end = tokio::time::sleep(args.duration);
-    tokio::pin!(end);
-    let mut more = true;
-    while more || !under_way.is_empty() {
-        while more && opened < most && under_way.len() < args.concurrency as usize {
-            let call = open(link, &target, &arguments.payload);
-            under_way.insert(
-                call.map_err(|e| Error::Refused(format!("`{}`: {e}", args.name)))?,
-                Instant::now(),
-            );
-            opened += 1;
-        }
-        more &= opened < most;
-        let event = tokio::select! {
-            event = link.event() => event,
-            () = &mut end, if more => {
-                more = false;
-                continue;
-            }
-            _ = tokio::signal::ctrl_c() => {
-                for call in std::mem::take(&mut under_way).into_keys() {
-                    link.engine.cancel(call, Code::CANCELLED);
-                }
-                more = false;
-                continue;
-            }
-            _ = ticks.tick() => {
-                let rate = rate(figures.latencies.len(), begun.elapsed());
-                log::progress(&format!("{} calls, {rate} a second", figures.latencies.len()));
-                continue;
-            }
+impl<'a> Measuring<'a> {
+    pub(crate) fn new(args: &'a Bench) -> Result<Self, Error> {
+        let figures = Figures {
+            // Three digits up to an hour.
+            latencies: Histogram::new_with_bounds(1, 3_600_000_000, 3)
+                .map_err(|error| Error::Usage(error.to_string()))?,
+            failures: 0,
+            unanswered: 0,
+            first_failure: None,
+            took: Duration::ZERO,
         };
-        figures.took = begun.elapsed();
-        match event {
-            Event::Answer { call, handles, .. } => {
-                for handle in handles {
-                    link.engine.dispose(handle, Code::DROPPED);
-                }
-                if let Some(since) = under_way.remove(&call) {
-                    let us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
-                    figures.latencies.saturating_record(us.max(1));
-                }
-            }
-            // Why the wire ended comes next.
-            Event::Failed { failure, .. } if failure.code == Code::WIRE_LOST => {}
-            Event::Failed { call, failure } => {
-                if under_way.remove(&call).is_some() {
-                    figures.failures += 1;
-                    figures.first_failure.get_or_insert(failure);
-                }
-            }
-            Event::Closed { cause } => return Err(Error::lost(&args.peer.address, &cause)),
-            event => decline(link, event),
-        }
+        Ok(Self { args, figures, under_way: BTreeMap::new() })
     }
-    Ok(())
 }
 
-fn open(
-    link: &mut Link,
-    target: &Target,
-    payload: &[u8],
-) -> Result<ipfi::proto::CallId, ipfi::proto::CallError> {
-    let now = link.now();
-    link.engine.open_call(now, target, payload.into(), &[], CallOptions::default())
+impl Client for Measuring<'_> {
+    async fn work(
+        &mut self,
+        registry: &Registry,
+        link: &mut Option<Link>,
+        _: &mut Output,
+    ) -> Result<(), Error> {
+        let args = self.args;
+        let arrival = async {
+            let link = args.peer.open(registry, link).await?;
+            let procedure = Procedure::find(&args.peer, link, &Cache::new(), &args.name).await?;
+            Ok((link, procedure))
+        };
+        let late = || Error::late(&args.name);
+        let (link, procedure) = until(after(args.deadline), late, arrival).await?;
+        self.measure(link, &procedure).await
+    }
+
+    fn conclude(&mut self, result: Result<(), Error>, out: &mut Output) -> Result<(), Error> {
+        let figures = &mut self.figures;
+        figures.unanswered += self.under_way.len() as u64;
+        if figures.latencies.is_empty() && figures.failures + figures.unanswered == 0 {
+            return result;
+        }
+        out.print(&if self.args.json { json(figures) } else { text(self.args, figures) });
+        match result {
+            // Whoever has seen enough still sees the figures.
+            Err(Error::Interrupted) if !figures.latencies.is_empty() => {}
+            result => result?,
+        }
+        match &figures.first_failure {
+            Some(failure) => Err(Error::failed(&self.args.name, failure)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Measuring<'_> {
+    async fn measure(&mut self, link: &mut Link, procedure: &Procedure) -> Result<(), Error> {
+        let Self { args, figures, under_way } = self;
+        let arguments = of_words(&args.name, &procedure.signature, &args.words, false)?;
+        if !arguments.given.is_empty() {
+            let why = "takes a stream or a callback, and only calls without them can be measured";
+            return Err(Error::Usage(format!("`{}` {why}", args.name)));
+        }
+        link.waits("");
+        let target = link.engine.bind(&args.name, procedure.fingerprint);
+        let most = args.calls.unwrap_or(u64::MAX);
+        let begun = Instant::now();
+        let mut opened = 0_u64;
+        let mut ticks = tokio::time::interval(Duration::from_millis(500));
+        let end = tokio::time::sleep(args.duration);
+        tokio::pin!(end);
+        let mut more = true;
+        while more || !under_way.is_empty() {
+            while more && opened < most && under_way.len() < args.concurrency as usize {
+                let options = CallOptions { deadline: args.deadline, ..CallOptions::default() };
+                let now = link.now();
+                let payload = (&arguments.payload[..]).into();
+                let call = link.engine.open_call(now, &target, payload, &[], options);
+                under_way.insert(
+                    call.map_err(|e| Error::Refused(format!("`{}`: {e}", args.name)))?,
+                    Instant::now(),
+                );
+                opened += 1;
+            }
+            more &= opened < most;
+            let event = tokio::select! {
+                event = link.event() => event,
+                () = &mut end, if more => {
+                    more = false;
+                    figures.took = begun.elapsed();
+                    continue;
+                }
+                _ = ticks.tick() => {
+                    log::progress(&so_far(figures, begun.elapsed(), more, under_way.len()));
+                    continue;
+                }
+            };
+            figures.took = begun.elapsed();
+            match event {
+                Event::Answer { call, handles, .. } => {
+                    for handle in handles {
+                        link.engine.dispose(handle, Code::DROPPED);
+                    }
+                    if let Some(since) = under_way.remove(&call) {
+                        let us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+                        figures.latencies.saturating_record(us.max(1));
+                    }
+                }
+                // Why the wire ended comes next.
+                Event::Failed { failure, .. } if failure.code == Code::WIRE_LOST => {}
+                Event::Failed { call, failure } => {
+                    if under_way.remove(&call).is_some() {
+                        match failure.code {
+                            Code::DEADLINE => figures.unanswered += 1,
+                            _ => figures.failures += 1,
+                        }
+                        figures.first_failure.get_or_insert(failure);
+                    }
+                }
+                Event::Closed { cause } => return Err(Error::lost(&args.peer.address, &cause)),
+                event => decline(link, event),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For somebody who waits.
+fn so_far(figures: &Figures, elapsed: Duration, more: bool, under_way: usize) -> String {
+    let calls = figures.latencies.len();
+    if more {
+        format!("{calls} calls, {} a second", rate(calls, elapsed))
+    } else {
+        format!("{calls} calls, waiting for {under_way} more; Ctrl-C ends that")
+    }
 }
 
 /// In a second, with three digits.
@@ -180,7 +224,7 @@ const MARKS: [(&str, f64); 5] =
 
 fn text(args: &Bench, figures: &Figures) -> String {
     use std::fmt::Write;
-    let Figures { latencies, failures, took, .. } = figures;
+    let Figures { latencies, failures, unanswered, took, .. } = figures;
     let mut text = format!(
         "{} calls in {}: {} a second, {} at once",
         latencies.len(),
@@ -190,6 +234,9 @@ fn text(args: &Bench, figures: &Figures) -> String {
     );
     if *failures > 0 {
         let _ = write!(text, "; {failures} failed");
+    }
+    if *unanswered > 0 {
+        let _ = write!(text, "; {unanswered} unanswered");
     }
     if latencies.is_empty() {
         return text;
@@ -215,12 +262,13 @@ fn text(args: &Bench, figures: &Figures) -> String {
 }
 
 fn json(figures: &Figures) -> String {
-    let Figures { latencies, failures, took, .. } = figures;
+    let Figures { latencies, failures, unanswered, took, .. } = figures;
     let quantiles = MARKS.map(|(_, part)| latencies.value_at_quantile(part));
     let [median, p90, p99, p999, maximum] = quantiles;
     serde_json::json!({
         "calls": latencies.len(),
         "failed": failures,
+        "unanswered": unanswered,
         "seconds": took.as_secs_f64(),
         "microseconds": {
             "minimum": latencies.min(), "median": median, "p90": p90, "p99": p99, "p999": p999,

@@ -5,12 +5,17 @@ use std::time::Duration;
 use clap::Args;
 use ipfi::{
     Code, Description, Started,
-    proto::{CallOptions, Event, Failure, Target},
+    proto::{CallOptions, Called, Event, Failure, Target},
 };
 use ipfi_transport::{Address, Registry};
 use serde::{Deserialize, Serialize};
 
-use crate::{cache::Cache, exit::Error, link::Link, time};
+use crate::{
+    cache::Cache,
+    exit::Error,
+    link::{Link, Wait},
+    time,
+};
 
 /// What every command that talks to a peer takes.
 #[derive(Clone, Debug, Args)]
@@ -24,6 +29,9 @@ pub(crate) struct Peer {
     pub(crate) patience: Duration,
 }
 
+/// The transport that is our own standard input and output.
+const STANDARD_STREAMS: &str = "stdio";
+
 /// An address on which calls can be made or served.
 pub(crate) async fn check(registry: &Registry, text: &str) -> Result<Address, Error> {
     let address: Address = text
@@ -35,10 +43,28 @@ pub(crate) async fn check(registry: &Registry, text: &str) -> Result<Address, Er
 
 impl Peer {
     /// Dials, or waits for a peer if the address listens.
-    pub(crate) async fn open(&self, registry: &Registry) -> Result<Link, Error> {
+    pub(crate) async fn open<'a>(
+        &self,
+        registry: &Registry,
+        link: &'a mut Option<Link>,
+    ) -> Result<&'a mut Link, Error> {
         let address = check(registry, &self.address).await?;
-        let stream = registry.open(&address).await?;
-        Ok(Link::new(stream, self.patience))
+        if address.scheme == STANDARD_STREAMS {
+            return Err(Error::Usage(format!(
+                "`{address}` is where the output goes: use a socket, or `exec:` with the peer as a command"
+            )));
+        }
+        let what = if address.listen { "waiting for somebody" } else { "dialling" };
+        let stream = Wait::new(what).during(registry.open(&address)).await?;
+        Ok(link.insert(Link::new(stream, self.patience)))
+    }
+
+    /// The peer asks what it was asked, so it does not answer.
+    pub(crate) fn echoes(&self) -> Error {
+        Error::Refused(format!(
+            "`{}` sends back what it is told: an echo, or another client; nobody serves there",
+            self.address
+        ))
     }
 
     /// What the peer offers now. Only a hash travels if that was known before; `None`: it does not
@@ -48,6 +74,7 @@ impl Peer {
         link: &mut Link,
         cache: &Cache,
     ) -> Result<Option<Description>, Error> {
+        link.waits("fetching the description");
         let known = cache.find(&self.address);
         let hashes: Vec<u64> = known.iter().map(|description| description.hash).collect();
         let mut arguments = Vec::new();
@@ -55,6 +82,9 @@ impl Peer {
         encoded.map_err(Error::Remote)?;
         let answer = match self.call(link, DESCRIBE, arguments).await? {
             Ok(answer) => answer,
+            Err(failure) if failure.code == Code::NO_SUCH_PROCEDURE && link.echoes() => {
+                return Err(self.echoes());
+            }
             Err(failure) if failure.code == Code::NO_SUCH_PROCEDURE => return Ok(None),
             Err(failure) => return Err(Error::failed(DESCRIBE, &failure)),
         };
@@ -79,6 +109,7 @@ impl Peer {
         arguments: Vec<u8>,
     ) -> Result<Result<Vec<u8>, Failure>, Error> {
         let target = Target::Named { name: name.into(), fingerprint: 0 };
+        link.asks(name);
         let now = link.now();
         let options = CallOptions::default();
         let opened = link.engine.open_call(now, &target, arguments.into(), &[], options);
@@ -98,7 +129,10 @@ impl Peer {
 
 /// What a program that offers nothing does with an event.
 pub(crate) fn decline(link: &mut Link, event: Event) {
-    if let Event::Call { call, handles, .. } = event {
+    if let Event::Call { call, called, handles, .. } = event {
+        if let Called::Named { name, .. } = &called {
+            link.is_asked(name);
+        }
         for handle in handles {
             link.engine.dispose(handle, Code::NO_SUCH_PROCEDURE);
         }

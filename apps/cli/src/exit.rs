@@ -111,6 +111,11 @@ impl Error {
         Self::Lost { address: address.into(), why }
     }
 
+    /// A call of `name` that has no answer when its time is over.
+    pub(crate) fn late(name: &str) -> Self {
+        Self::Deadline(format!("`{name}`: the deadline passed"))
+    }
+
     /// A call of `name` that failed.
     pub(crate) fn failed(name: &str, failure: &Failure) -> Self {
         let text = format!("`{name}`: {failure}");

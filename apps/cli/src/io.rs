@@ -8,7 +8,7 @@ use std::{
 use ipfi::proto::{Connection, Instant};
 use ipfi_transport::{BoxStream, ByteStream, Reading};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     time::{Instant as Time, Sleep},
 };
 
@@ -164,6 +164,11 @@ impl Io {
     /// Whether everything that the engine gave was written, or never can be.
     pub(crate) fn is_written(&self) -> bool {
         self.broken || self.at >= self.unwritten.len()
+    }
+
+    /// Ends our direction of the stream.
+    pub(crate) async fn shut_down(&mut self) {
+        let _ = self.stream.shutdown().await; // It may have ended.
     }
 
     pub(crate) fn into_stream(self) -> BoxStream {

@@ -16,6 +16,7 @@ mod bench;
 mod cache;
 mod call;
 mod cli;
+mod client;
 mod connect;
 mod exit;
 mod gateway;
@@ -24,6 +25,7 @@ mod json;
 mod link;
 mod list;
 mod log;
+mod output;
 mod ping;
 mod serve;
 mod signature;
@@ -37,71 +39,89 @@ use clap::{CommandFactory, Parser};
 use ipfi_transport::{OptionValue, Registry};
 
 use self::{
+    bench::Measuring,
+    call::Calling,
     cli::{Cli, Command},
     exit::Error,
+    ping::Pinging,
 };
 
 /// Runs the program with the transports of `registry`, on the command line of this process.
 #[must_use]
 pub fn main(registry: &Registry) -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return tell(&told).into(),
+    };
     log::set_level(cli.quiet, cli.verbose);
-    let result = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let exit = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
-            let result = runtime.block_on(run(&cli, registry));
+            let exit = runtime.block_on(run(&cli, registry));
             // A thread that still waits for standard input must not keep the program.
             runtime.shutdown_timeout(Duration::from_millis(200));
-            result
+            exit
         }
-        Err(source) => Err(Error::Io { what: "the runtime".into(), source }),
+        Err(source) => exit(Err(Error::Io { what: "the runtime".into(), source })),
     };
-    match result {
-        Ok(()) => Exit::Done.into(),
-        Err(error) => {
-            let exit = error.exit();
-            if !matches!(exit, Exit::Done | Exit::Interrupted) {
-                log::error(&error.to_string());
-            }
-            exit.into()
-        }
+    exit.into()
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+fn tell(told: &clap::Error) -> Exit {
+    match told.print() {
+        Ok(()) if told.use_stderr() => Exit::Usage,
+        result => exit(result.map_err(Error::from)),
     }
+}
+
+/// Says what went wrong.
+fn exit(result: Result<(), Error>) -> Exit {
+    let Err(error) = result else { return Exit::Done };
+    let exit = error.exit();
+    if !matches!(exit, Exit::Done | Exit::Interrupted) {
+        log::error(&error.to_string());
+    }
+    exit
 }
 
 fn say_stopping() {
     log::say("stopping when what runs is done; once more to stop at once");
 }
 
-async fn run(cli: &Cli, registry: &Registry) -> Result<(), Error> {
+async fn run(cli: &Cli, registry: &Registry) -> Exit {
     match &cli.command {
-        Command::List(args) => list::run(args, registry).await,
-        Command::Call(args) => call::run(args, registry).await,
-        Command::Ping(args) => ping::run(args, registry).await,
-        Command::Bench(args) => bench::run(args, registry).await,
+        Command::List(args) => client::run(args, registry).await,
+        Command::Call(args) => client::run(Calling::new(args), registry).await,
+        Command::Ping(args) => client::run(Pinging::new(args), registry).await,
+        Command::Bench(args) => match Measuring::new(args) {
+            Ok(measuring) => client::run(measuring, registry).await,
+            Err(error) => exit(Err(error)),
+        },
         Command::Serve(args) => {
             let (sender, stop) = ipfi_app::Stop::channel();
-            tokio::select! {
+            exit(tokio::select! {
                 result = serve::run(args, registry, stop) => result,
                 again = ipfi_app::handle_signals(sender, say_stopping, || ()) => {
                     again.map_err(Error::from).and(Err(Error::Interrupted))
                 }
-            }
+            })
         }
         Command::Gateway(args) => {
             let (sender, stop) = ipfi_app::Stop::channel();
             let shared = gateway::Shared::new(args);
-            tokio::select! {
+            exit(tokio::select! {
                 result = gateway::run(args, registry, shared.clone(), stop) => result,
                 again = ipfi_app::handle_signals(sender, say_stopping, || shared.print_stats()) => {
                     again.map_err(Error::from).and(Err(Error::Interrupted))
                 }
-            }
+            })
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "ipfi", &mut script);
-            Ok(std::io::stdout().write_all(&script)?)
+            exit(std::io::stdout().write_all(&script).map_err(Error::from))
         }
-        Command::Man { command } => man(command.as_deref()),
+        Command::Man { command } => exit(man(command.as_deref())),
     }
 }
 

@@ -1,20 +1,25 @@
 //! A wire of which this program is the only user: one task does everything.
 
-use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
+mod wait;
+
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use ipfi::{
-    Cause, Limits,
+    Cause, Code, Limits,
     proto::{Config, Connection, Event, Instant},
 };
-use ipfi_transport::BoxStream;
-use tokio::io::AsyncWriteExt;
+use ipfi_transport::{BoxStream, Line};
 
+pub(crate) use self::wait::Wait;
 use crate::io::{Clock, Io};
 
 /// The codec of this program: `MessagePack` (SPEC.md, section 3.4).
 pub(crate) const CODEC: u8 = 2;
 /// How long the last bytes may take at least.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// The same for somebody who gave up, beside the time that so many bytes take.
+const FAREWELL: Duration = Duration::from_millis(500);
+const FAREWELL_BYTES: u32 = 128;
 
 /// A wire of which this program is the only user.
 pub(crate) struct Link {
@@ -24,6 +29,16 @@ pub(crate) struct Link {
     clock: Clock,
     /// How long the last bytes may take when the program is done.
     goodbye: Duration,
+    /// And when it gave up.
+    farewell: Duration,
+    /// The peer said hello.
+    greeted: bool,
+    wait: Wait,
+    /// What is awaited once it did.
+    next: &'static str,
+    /// The procedure that the last call was of.
+    asked: String,
+    echoes: bool,
     closed: Option<Cause>,
 }
 
@@ -42,35 +57,47 @@ impl Link {
             config = config.with_round_trip(round_trip);
         }
         let engine = Connection::new(config, clock.now());
-        let goodbye = GOODBYE + 2 * round_trip.unwrap_or_default();
-        Self { engine, io: Io::new(stream, clock), clock, goodbye, closed: None }
+        let turns = 2 * round_trip.unwrap_or_default();
+        Self {
+            engine,
+            io: Io::new(stream, clock),
+            clock,
+            goodbye: GOODBYE + turns,
+            farewell: FAREWELL + turns + time_of(FAREWELL_BYTES, line),
+            greeted: false,
+            wait: Wait::new("awaiting the hello"),
+            next: "",
+            asked: String::new(),
+            echoes: false,
+            closed: None,
+        }
     }
 
     pub(crate) fn now(&self) -> Instant {
         self.clock.now()
     }
 
-    /// What the link below says of itself that matters to somebody who waits: ` (answer-in 12 s, ...)`.
-    pub(crate) fn outlook(&self) -> String {
-        const WANTED: [&str; 8] = [
-            "answer-in",
-            "to-send",
-            "sending-for",
-            "hearing-for",
-            "mode",
-            "snr-dB",
-            "margin-dB",
-            "goodput",
-        ];
-        let health = self.io.health();
-        if !health.iter().any(|reading| WANTED[..4].contains(&reading.name)) {
-            return String::new();
+    /// What somebody at a terminal is told from now on, once the peer said hello. Empty: nothing.
+    pub(crate) fn waits(&mut self, what: &'static str) {
+        self.next = what;
+        if self.greeted {
+            self.wait.is_for(what);
         }
-        let told = WANTED.iter().filter_map(|name| {
-            let reading = health.iter().find(|reading| reading.name == *name)?;
-            Some(format!("{name} {}", reading.value))
-        });
-        format!(" ({})", told.collect::<Vec<_>>().join(", "))
+    }
+
+    /// A call of this procedure is about to be made.
+    pub(crate) fn asks(&mut self, name: &str) {
+        name.clone_into(&mut self.asked);
+    }
+
+    /// The peer calls this procedure.
+    pub(crate) fn is_asked(&mut self, name: &str) {
+        self.echoes |= name == self.asked;
+    }
+
+    /// Whether the peer has asked what it was asked.
+    pub(crate) fn echoes(&self) -> bool {
+        self.echoes
     }
 
     /// Carries bytes until there is an event. Cancel safe. After [`Event::Closed`] it comes again.
@@ -79,8 +106,13 @@ impl Link {
             let mut idle = false;
             loop {
                 if let Some(event) = self.engine.poll_event() {
-                    if let Event::Closed { cause } = &event {
-                        self.closed = Some(cause.clone());
+                    match &event {
+                        Event::Closed { cause } => self.closed = Some(cause.clone()),
+                        Event::Hello { .. } => {
+                            self.greeted = true;
+                            self.wait.is_for(self.next);
+                        }
+                        _ => {}
                     }
                     return Poll::Ready(event);
                 }
@@ -88,6 +120,7 @@ impl Link {
                     return Poll::Ready(Event::Closed { cause });
                 }
                 if idle {
+                    self.wait.poll(cx, || self.io.health());
                     return Poll::Pending;
                 }
                 // Writing makes events as well: room, the end of the wire.
@@ -98,20 +131,93 @@ impl Link {
     }
 
     /// Closes in peace, if that does not take too long.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(&mut self) {
         let (now, within) = (self.now(), self.goodbye);
+        self.waits("saying goodbye");
         self.engine.close(now, Some(within));
         let goodbye = async {
             while !matches!(self.event().await, Event::Closed { .. }) {}
-            let Self { mut engine, mut io, .. } = self;
-            poll_fn(|cx| {
-                while io.poll(&mut engine, cx) {}
-                if io.is_written() { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
-            let mut stream = io.into_stream();
-            let _ = Pin::new(&mut stream).shutdown().await;
+            self.written().await;
+            self.io.shut_down().await;
         };
         let _ = tokio::time::timeout(2 * within, goodbye).await;
+    }
+
+    /// Leaves at once: tells the peer what was cancelled, and awaits no answer.
+    pub(crate) async fn give_up(&mut self) {
+        // Without a hello nobody may be there to hear it.
+        let within = if self.greeted { self.farewell } else { Duration::ZERO };
+        let farewell = async {
+            self.written().await;
+            self.engine.abort(Code::CANCELLED, "");
+            self.written().await;
+            self.io.shut_down().await;
+        };
+        let _ = tokio::time::timeout(within, farewell).await;
+    }
+
+    /// Waits until the stream has taken what there is to send.
+    async fn written(&mut self) {
+        poll_fn(|cx| {
+            while self.io.poll(&mut self.engine, cx) {}
+            if self.io.is_written() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// What a line takes for so many bytes.
+fn time_of(bytes: u32, line: Option<Line>) -> Duration {
+    match line.and_then(|line| line.bytes_per_second) {
+        Some(rate) => Duration::from_secs(bytes.into()) / rate.max(1),
+        None => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ipfi::proto::{CallOptions, Target};
+
+    use super::*;
+
+    fn pair() -> (Link, Link) {
+        let (a, b) = tokio::io::duplex(1 << 16);
+        (Link::new(Box::new(a), GOODBYE), Link::new(Box::new(b), GOODBYE))
+    }
+
+    fn call(link: &mut Link) -> ipfi::proto::CallId {
+        let target = Target::Named { name: "f".into(), fingerprint: 0 };
+        let now = link.now();
+        link.engine.open_call(now, &target, vec![0xc0].into(), &[], CallOptions::default()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_tells_and_waits_for_nobody() {
+        let (mut client, mut server) = pair();
+        let id = call(&mut client);
+        tokio::select! {
+            () = async { while !matches!(server.event().await, Event::Call { .. }) {} } => {}
+            () = async { while !matches!(client.event().await, Event::Closed { .. }) {} } => {}
+        }
+        // From now on the server does nothing.
+        client.engine.cancel(id, Code::CANCELLED);
+        let begun = tokio::time::Instant::now();
+        client.give_up().await;
+        assert!(begun.elapsed() < GOODBYE, "{:?}", begun.elapsed());
+        drop(client);
+        let cancelled = loop {
+            match server.event().await {
+                Event::Cancelled { code, .. } => break code,
+                Event::Closed { cause } => panic!("{cause}"),
+                _ => {}
+            }
+        };
+        assert_eq!(cancelled, Code::CANCELLED);
+        let cause = loop {
+            if let Event::Closed { cause } = server.event().await {
+                break cause;
+            }
+        };
+        assert_eq!(cause, Cause::Peer { code: Code::CANCELLED, text: String::new() });
     }
 }

@@ -5,9 +5,12 @@ use ipfi_transport::Registry;
 
 use crate::{
     cache::Cache,
+    client::Client,
     connect::Peer,
     exit::Error,
-    log::{self, BOLD, DIM, clean, styled},
+    link::Link,
+    log::{BOLD, DIM, clean, styled},
+    output::Output,
 };
 
 /// The arguments of `ipfi list`.
@@ -24,36 +27,41 @@ pub(crate) struct List {
     json: bool,
 }
 
-pub(crate) async fn run(args: &List, registry: &Registry) -> Result<(), Error> {
-    let mut link = args.peer.open(registry).await?;
-    let description = args.peer.describe(&mut link, &Cache::new()).await;
-    link.close().await;
-    let address = &args.peer.address;
-    let description = description?.ok_or_else(|| {
-        Error::Refused(format!("`{address}` does not tell what it offers: you have to know"))
-    })?;
-    let mut procedures = description.procedures;
-    if let Some(name) = &args.name {
-        if !procedures.iter().any(|procedure| procedure.name == *name) {
-            let names: Vec<_> = procedures.iter().map(|p| p.name.as_str()).collect();
-            return Err(unknown(address, name, &names));
+impl Client for &List {
+    async fn work(
+        &mut self,
+        registry: &Registry,
+        link: &mut Option<Link>,
+        out: &mut Output,
+    ) -> Result<(), Error> {
+        let link = self.peer.open(registry, link).await?;
+        let address = &self.peer.address;
+        let description = self.peer.describe(link, &Cache::new()).await?.ok_or_else(|| {
+            Error::Refused(format!("`{address}` does not tell what it offers: you have to know"))
+        })?;
+        let mut procedures = description.procedures;
+        if let Some(name) = &self.name {
+            if !procedures.iter().any(|procedure| procedure.name == *name) {
+                let names: Vec<_> = procedures.iter().map(|p| p.name.as_str()).collect();
+                return Err(unknown(address, name, &names));
+            }
+            procedures.retain(|procedure| procedure.name == *name);
         }
-        procedures.retain(|procedure| procedure.name == *name);
+        for procedure in procedures {
+            if self.json {
+                let json = serde_json::to_string(&procedure).map_err(std::io::Error::from)?;
+                out.print(&json);
+                continue;
+            }
+            let gap = if procedure.signature.starts_with('(') { "" } else { " " };
+            let name = styled(BOLD, &clean(&procedure.name));
+            out.print(&format!("{name}{gap}{}", clean(&procedure.signature)));
+            for line in procedure.doc.lines() {
+                out.print(&styled(DIM, &format!("    {}", clean(line.trim_end()))));
+            }
+        }
+        Ok(())
     }
-    for procedure in procedures {
-        if args.json {
-            let json = serde_json::to_string(&procedure).map_err(std::io::Error::from)?;
-            log::print(&json)?;
-            continue;
-        }
-        let gap = if procedure.signature.starts_with('(') { "" } else { " " };
-        let name = styled(BOLD, &clean(&procedure.name));
-        log::print(&format!("{name}{gap}{}", clean(&procedure.signature)))?;
-        for line in procedure.doc.lines() {
-            log::print(&styled(DIM, &format!("    {}", clean(line.trim_end())))[..])?;
-        }
-    }
-    Ok(())
 }
 
 /// There is no procedure of this name.

@@ -1,8 +1,8 @@
-//! Lines for people, on standard error, and lines for programs, on standard output.
+//! Lines for people, on standard error.
 
 use std::{
     io::{self, IsTerminal, Write},
-    sync::atomic::{AtomicU8, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed},
 };
 
 use anstyle::{AnsiColor, Effects, Style};
@@ -12,6 +12,8 @@ const NORMAL: u8 = 1;
 const VERBOSE: u8 = 2;
 
 static LEVEL: AtomicU8 = AtomicU8::new(NORMAL);
+/// There is a line that the next one replaces.
+static PROGRESS: AtomicBool = AtomicBool::new(false);
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().effects(Effects::DIMMED);
@@ -42,8 +44,13 @@ pub(crate) fn styled(style: Style, text: &str) -> String {
 }
 
 pub(crate) fn error(text: &str) {
+    write(&mistake(text));
+}
+
+/// The line that says what went wrong.
+pub(crate) fn mistake(text: &str) -> String {
     let style = if is_colourful(&io::stderr()) { RED } else { Style::new() };
-    write(&format!("{style}ipfi{style:#}: {}", clean(text)));
+    format!("{style}ipfi{style:#}: {}", clean(text))
 }
 
 pub(crate) fn say(text: &str) {
@@ -63,22 +70,22 @@ pub(crate) fn report(text: &str) {
     write(text);
 }
 
-/// A line of output, at once.
-pub(crate) fn print(line: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(line.as_bytes())?;
-    out.write_all(b"\n")?;
-    out.flush()
+/// A name or a message from a peer cannot move the cursor, nor show what it says in another order.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().map(|c| if is_unseen(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// A name or a message from a peer cannot move the cursor.
-pub(crate) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// Whether it does something to a terminal in place of being seen there: a control character, or
+/// one that says in which direction text runs (Unicode Standard Annex 9, section 2).
+pub(crate) fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A line that the next one replaces; only on a terminal.
 pub(crate) fn progress(text: &str) {
-    if io::stderr().is_terminal() {
+    let was = PROGRESS.swap(!text.is_empty(), Relaxed);
+    if (was || !text.is_empty()) && io::stderr().is_terminal() {
         let _ = write!(io::stderr(), "\r\x1b[K{text}");
     }
 }

@@ -5,12 +5,15 @@ use std::time::Duration;
 use clap::Args;
 use ipfi::proto::Event;
 use ipfi_transport::Registry;
+use tokio::time::timeout;
 
 use crate::{
+    client::{Client, after, until},
     connect::{Peer, decline},
     exit::Error,
     link::Link,
-    log, time,
+    output::Output,
+    time,
 };
 
 /// The arguments of `ipfi ping`.
@@ -20,79 +23,91 @@ pub(crate) struct Ping {
     peer: Peer,
 
     /// How many round trips
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 5)]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 
     /// From one answer to the next question
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = time)]
     interval: Duration,
 
-    /// Gives up when one takes longer
+    /// Gives up when an answer takes longer, or the way to the first question
     #[arg(long, value_name = "TIME", value_parser = time)]
     deadline: Option<Duration>,
 }
 
-pub(crate) async fn run(args: &Ping, registry: &Registry) -> Result<(), Error> {
-    let mut link = args.peer.open(registry).await?;
-    let mut times = Vec::new();
-    let result = tokio::select! {
-        result = measure(args, &mut link, &mut times) => result,
-        _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
-    };
-    link.close().await;
-    if !times.is_empty() {
-        log::print(&summary(&mut times))?;
+/// Round trips that are measured.
+pub(crate) struct Pinging<'a> {
+    args: &'a Ping,
+    times: Vec<Duration>,
+}
+
+impl<'a> Pinging<'a> {
+    pub(crate) fn new(args: &'a Ping) -> Self {
+        Self { args, times: Vec::new() }
     }
-    match result {
-        // Whoever has seen enough still sees the figures.
-        Err(Error::Interrupted) if !times.is_empty() => Ok(()),
-        result => result,
+
+    fn late(&self) -> Error {
+        let within = span(self.args.deadline.unwrap_or_default());
+        Error::Deadline(format!("`{}`: no answer within {within}", self.args.peer.address))
     }
 }
 
-async fn measure(args: &Ping, link: &mut Link, times: &mut Vec<Duration>) -> Result<(), Error> {
-    // Before its hello the peer is not there to be measured.
-    let hello = until(link, args, |event| matches!(event, Event::Hello { .. }).then_some(()));
-    hello.await?;
-    for n in 1..=args.count {
-        if n > 1 {
-            let pause = tokio::time::sleep(args.interval);
-            tokio::pin!(pause);
-            loop {
-                tokio::select! {
-                    () = &mut pause => break,
-                    event = link.event() => match event {
-                        Event::Closed { cause } => return Err(Error::lost(&args.peer.address, &cause)),
-                        event => decline(link, event),
-                    },
+impl Client for Pinging<'_> {
+    async fn work(
+        &mut self,
+        registry: &Registry,
+        link: &mut Option<Link>,
+        out: &mut Output,
+    ) -> Result<(), Error> {
+        let args = self.args;
+        // Before its hello the peer is not there to be measured.
+        let arrival = async {
+            let link = args.peer.open(registry, link).await?;
+            let is_hello = |event: &Event| matches!(event, Event::Hello { .. }).then_some(());
+            event(link, args, is_hello).await?;
+            Ok(link)
+        };
+        let link = until(after(args.deadline), || self.late(), arrival).await?;
+        link.waits("waiting");
+        for n in 1..=args.count {
+            if n > 1 {
+                let lost = event(link, args, |_| None::<()>);
+                if let Ok(lost) = timeout(args.interval, lost).await {
+                    lost?;
                 }
             }
-        }
-        link.engine.ping(link.now());
-        let pong = until(link, args, |event| match event {
-            Event::Pong { round_trip } => Some(*round_trip),
-            _ => None,
-        });
-        let waiting = async {
-            match args.deadline {
-                Some(deadline) => tokio::time::timeout(deadline, pong).await.unwrap_or_else(|_| {
-                    Err(Error::Deadline(format!(
-                        "`{}`: no answer within {}",
-                        args.peer.address,
-                        span(deadline)
-                    )))
-                }),
-                None => pong.await,
+            link.engine.ping(link.now());
+            let pong = event(link, args, |event| match event {
+                Event::Pong { round_trip } => Some(*round_trip),
+                _ => None,
+            });
+            let round_trip = until(after(args.deadline), || self.late(), pong).await?;
+            // One that came too late may be seen before the time is.
+            if args.deadline.is_some_and(|deadline| round_trip > deadline) {
+                return Err(self.late());
             }
-        };
-        let round_trip = waiting.await?;
-        times.push(round_trip);
-        log::print(&format!("{n}: {}", span(round_trip)))?;
+            self.times.push(round_trip);
+            out.print(&format!("{n}: {}", span(round_trip)));
+            out.finish().await?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn conclude(&mut self, result: Result<(), Error>, out: &mut Output) -> Result<(), Error> {
+        if self.times.is_empty() {
+            return result;
+        }
+        out.print(&summary(&mut self.times));
+        match result {
+            // Whoever has seen enough still sees the figures.
+            Err(Error::Interrupted) => Ok(()),
+            result => result,
+        }
+    }
 }
 
-async fn until<T>(
+/// Waits for an event.
+async fn event<T>(
     link: &mut Link,
     args: &Ping,
     wanted: impl Fn(&Event) -> Option<T>,

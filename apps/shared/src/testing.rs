@@ -104,6 +104,13 @@ impl Running {
     }
 }
 
+/// A program that was started elsewhere, and is not heard.
+impl From<Child> for Running {
+    fn from(child: Child) -> Self {
+        Self { child, lines: channel().1, seen: Vec::new() }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();

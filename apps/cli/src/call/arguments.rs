@@ -76,14 +76,16 @@ fn list_of_words(types: &[Type], words: &[String], raw: bool) -> Option<Vec<Json
     Some(types.iter().map(value).collect())
 }
 
-/// Reads the file of `--args`, or standard input if that is `-`.
-pub(super) fn read(path: &str) -> Result<String, Error> {
-    let read = match path {
+/// Reads the file of `--args`, or standard input if that is `-`. A thread does so, because either
+/// may be a pipe on which nothing comes.
+pub(super) async fn read(path: &str) -> Result<String, Error> {
+    let what = if path == "-" { "standard input" } else { path };
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || match path.as_str() {
         "-" => std::io::read_to_string(std::io::stdin()),
         path => std::fs::read_to_string(path),
-    };
-    read.map_err(|error| {
-        let what = if path == "-" { "standard input" } else { path };
+    });
+    read.await.unwrap_or_else(|error| Err(error.into())).map_err(|error| {
         Error::Usage(format!("--args: cannot read {what}: {}", ipfi_transport::reason(&error)))
     })
 }

@@ -1,7 +1,9 @@
 //! Lines of standard input as items of a stream.
 
+use std::io::IsTerminal;
+
 use ipfi::proto::{Connection, SendError, StreamId};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
+use tokio::io::{AsyncBufReadExt, BufReader, Stdin};
 
 use crate::{
     exit::Error,
@@ -14,7 +16,11 @@ pub(super) struct Input {
     stream: StreamId,
     of: Type,
     raw: bool,
-    lines: Option<Lines<BufReader<Stdin>>>,
+    lines: Option<BufReader<Stdin>>,
+    /// What was read of the next line.
+    line: Vec<u8>,
+    /// Somebody types them.
+    typed: bool,
     count: u64,
     /// An item for which there was no credit.
     waiting: Option<Vec<u8>>,
@@ -23,8 +29,9 @@ pub(super) struct Input {
 impl Input {
     /// Lines, or nothing, for a stream.
     pub(super) fn new(stream: StreamId, of: Type, lines: bool, raw: bool) -> Self {
-        let lines = lines.then(|| BufReader::new(tokio::io::stdin()).lines());
-        Self { stream, of, raw, lines, count: 0, waiting: None }
+        let lines = lines.then(|| BufReader::new(tokio::io::stdin()));
+        let typed = lines.is_some() && std::io::stdin().is_terminal();
+        Self { stream, of, raw, lines, line: Vec::new(), typed, count: 0, waiting: None }
     }
 
     pub(super) fn stream(&self) -> StreamId {
@@ -36,6 +43,11 @@ impl Input {
         self.lines.is_some()
     }
 
+    /// Whether somebody may be typing one.
+    pub(super) fn is_typed(&self) -> bool {
+        self.typed && self.goes_on()
+    }
+
     /// The peer was told of the stream: one without lines ends.
     pub(super) fn begin(&self, engine: &mut Connection) {
         if self.lines.is_none() {
@@ -43,12 +55,33 @@ impl Input {
         }
     }
 
-    /// Waits for the next line. Cancel safe.
-    pub(super) async fn line(&mut self) -> std::io::Result<Option<String>> {
-        match &mut self.lines {
-            Some(lines) if self.waiting.is_none() => lines.next_line().await,
+    /// Waits for the next line; `None` is the end of them. Cancel safe.
+    pub(super) async fn line(&mut self) -> Result<Option<String>, Error> {
+        let lines = match &mut self.lines {
+            Some(lines) if self.waiting.is_none() => lines,
             _ => std::future::pending().await,
+        };
+        // What was read before somebody else was first is kept.
+        let read = lines.read_until(b'\n', &mut self.line).await;
+        read.map_err(|source| Error::Io { what: "standard input".into(), source })?;
+        if self.line.is_empty() {
+            return Ok(None);
         }
+        if self.line.last() == Some(&b'\n') {
+            self.line.pop();
+            // The end of a line as Windows writes it; raw text is what it is.
+            if self.line.last() == Some(&b'\r') && !self.raw {
+                self.line.pop();
+            }
+        }
+        self.count += 1;
+        let line = String::from_utf8(std::mem::take(&mut self.line));
+        line.map(Some).map_err(|_| Error::Usage(format!("{}: not UTF-8", self.place())))
+    }
+
+    /// Where the last line stands.
+    fn place(&self) -> String {
+        format!("line {} of standard input", self.count)
     }
 
     /// Sends a line; `None` is the end of them.
@@ -62,11 +95,10 @@ impl Input {
             engine.finish(self.stream);
             return Ok(());
         };
-        self.count += 1;
         if line.trim().is_empty() && !self.raw {
             return Ok(());
         }
-        let place = format!("line {} of standard input", self.count);
+        let place = self.place();
         let wrong = |why: String| Error::Usage(json::place(&place, &why));
         let json = json::word(&self.of, &line, self.raw).map_err(wrong)?;
         let mut given: Vec<Given> = Vec::new();
@@ -85,10 +117,7 @@ impl Input {
         match engine.send_item(self.stream, item) {
             Err(SendError::Blocked) => return Ok(()),
             Err(error @ SendError::TooLarge { .. }) => {
-                return Err(Error::Usage(format!(
-                    "line {} of standard input: {error}",
-                    self.count
-                )));
+                return Err(Error::Usage(format!("{}: {error}", self.place())));
             }
             // Whether the procedure read it all is its own business.
             Ok(()) | Err(_) => self.waiting = None,

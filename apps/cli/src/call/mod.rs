@@ -9,16 +9,19 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use ipfi::{Code, Description, Priority, ProcedureDescription};
 use ipfi_transport::Registry;
+use tokio::time::Instant;
 
 pub(crate) use self::arguments::{Arguments, of_words};
 use self::session::{Outcome, Session};
 use crate::{
     cache::Cache,
+    client::{Client, after, until},
     connect::Peer,
     exit::Error,
     link::Link,
     list::unknown,
     log::{self, clean},
+    output::Output,
     signature::Signature,
     time,
 };
@@ -49,7 +52,7 @@ pub(crate) struct Call {
     #[arg(long, short)]
     raw: bool,
 
-    /// Cancels the call when it takes longer
+    /// Cancels the call when it takes longer, dialling included
     #[arg(long, value_name = "TIME", value_parser = time)]
     deadline: Option<Duration>,
 
@@ -118,103 +121,109 @@ impl Procedure {
     }
 }
 
-pub(crate) async fn run(args: &Call, registry: &Registry) -> Result<(), Error> {
-    if args.stream && args.args.as_deref() == Some("-") {
-        let why = "--stream and --args - cannot both have standard input: use a file for --args";
-        return Err(Error::Usage(why.into()));
+/// A call that is made.
+pub(crate) struct Calling<'a> {
+    args: &'a Call,
+    /// When it is over.
+    deadline: Option<Instant>,
+}
+
+impl<'a> Calling<'a> {
+    /// From now on its deadline runs.
+    pub(crate) fn new(args: &'a Call) -> Self {
+        Self { args, deadline: after(args.deadline) }
     }
-    let given = match &args.signature {
-        Some(text) => Some(
-            Signature::parse(text).map_err(|why| Error::Usage(format!("--signature: {why}")))?,
-        ),
-        None => None,
-    };
-    let text = match &args.args {
-        Some(path) => Some(arguments::read(path)?),
-        None => None,
-    };
-    let text = text.as_deref();
-    let cache = Cache::new();
-    // What was true last time is taken for true; the peer compares fingerprints. With --stream,
-    // items could be lost when it is not, so it is asked.
-    let remembered = match cache.find(&args.peer.address) {
-        Some(description) if !args.stream && given.is_none() => {
-            Procedure::described(&args.peer, &description, &args.name).ok()
+}
+
+impl Client for Calling<'_> {
+    async fn work(
+        &mut self,
+        registry: &Registry,
+        link: &mut Option<Link>,
+        out: &mut Output,
+    ) -> Result<(), Error> {
+        let late = || Error::late(&self.args.name);
+        until(self.deadline, late, self.call(registry, link, out)).await
+    }
+}
+
+impl Calling<'_> {
+    async fn call(
+        &self,
+        registry: &Registry,
+        link: &mut Option<Link>,
+        out: &mut Output,
+    ) -> Result<(), Error> {
+        let args = self.args;
+        if args.stream && args.args.as_deref() == Some("-") {
+            let why =
+                "--stream and --args - cannot both have standard input: use a file for --args";
+            return Err(Error::Usage(why.into()));
         }
-        _ => None,
-    };
-    let mut link = args.peer.open(registry).await?;
-    let result = tokio::select! {
-        result = attempts(args, text, &mut link, &cache, given, remembered) => result,
-        () = interrupted() => Err(Error::Interrupted),
-    };
-    link.close().await;
-    result
-}
-
-/// Ctrl-C, or asked to stop.
-#[cfg(unix)]
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn interrupted() {
-    let _ = tokio::signal::ctrl_c().await;
-}
-
-async fn attempts(
-    args: &Call,
-    text: Option<&str>,
-    link: &mut Link,
-    cache: &Cache,
-    given: Option<Signature>,
-    remembered: Option<Procedure>,
-) -> Result<(), Error> {
-    if let Some(procedure) = remembered
-        && let Ok(arguments) = arguments(args, text, &procedure)
-    {
-        match call(args, link, &procedure, arguments).await? {
-            Outcome::Failed(failure)
-                if matches!(failure.code, Code::SIGNATURE_MISMATCH | Code::NO_SUCH_PROCEDURE) =>
-            {
-                cache.forget(&args.peer.address); // It is asked anew; nothing has run.
+        let given = match &args.signature {
+            Some(text) => Some(
+                Signature::parse(text)
+                    .map_err(|why| Error::Usage(format!("--signature: {why}")))?,
+            ),
+            None => None,
+        };
+        let text = match &args.args {
+            Some(path) => Some(arguments::read(path).await?),
+            None => None,
+        };
+        let cache = Cache::new();
+        // What was true last time is taken for true; the peer compares fingerprints. With --stream,
+        // items could be lost when it is not, so it is asked.
+        let remembered = match cache.find(&args.peer.address) {
+            Some(description) if !args.stream && given.is_none() => {
+                Procedure::described(&args.peer, &description, &args.name).ok()
             }
-            Outcome::Failed(failure) => return Err(Error::failed(&args.name, &failure)),
-            Outcome::Done => return Ok(()),
+            _ => None,
+        };
+        let link = args.peer.open(registry, link).await?;
+        if let Some(procedure) = remembered
+            && let Ok(arguments) = self.arguments(text.as_deref(), &procedure)
+        {
+            let session = Session::open(self, link, out, &procedure, arguments)?;
+            let outcome = session.run().await?;
+            match outcome {
+                Outcome::Failed(failure)
+                    if matches!(
+                        failure.code,
+                        Code::SIGNATURE_MISMATCH | Code::NO_SUCH_PROCEDURE
+                    ) =>
+                {
+                    cache.forget(&args.peer.address); // It is asked anew; nothing has run.
+                }
+                outcome => return self.end(link, outcome),
+            }
+        }
+        let procedure = match given {
+            Some(signature) => Procedure { signature, fingerprint: 0 },
+            None => Procedure::find(&args.peer, link, &cache, &args.name).await?,
+        };
+        let arguments = self.arguments(text.as_deref(), &procedure)?;
+        let outcome = Session::open(self, link, out, &procedure, arguments)?.run().await?;
+        self.end(link, outcome)
+    }
+
+    fn arguments(&self, text: Option<&str>, procedure: &Procedure) -> Result<Arguments, Error> {
+        let name = clean(&self.args.name);
+        match text {
+            Some(text) => arguments::of_text(&name, &procedure.signature, text),
+            None => of_words(&name, &procedure.signature, &self.args.words, self.args.raw),
         }
     }
-    let procedure = match given {
-        Some(signature) => Procedure { signature, fingerprint: 0 },
-        None => Procedure::find(&args.peer, link, cache, &args.name).await?,
-    };
-    let arguments = arguments(args, text, &procedure)?;
-    match call(args, link, &procedure, arguments).await? {
-        Outcome::Failed(failure) => Err(Error::failed(&args.name, &failure)),
-        Outcome::Done => Ok(()),
-    }
-}
 
-fn arguments(args: &Call, text: Option<&str>, procedure: &Procedure) -> Result<Arguments, Error> {
-    let name = clean(&args.name);
-    match text {
-        Some(text) => arguments::of_text(&name, &procedure.signature, text),
-        None => of_words(&name, &procedure.signature, &args.words, args.raw),
+    fn end(&self, link: &Link, outcome: Outcome) -> Result<(), Error> {
+        match outcome {
+            Outcome::Failed(failure)
+                if failure.code == Code::NO_SUCH_PROCEDURE && link.echoes() =>
+            {
+                Err(self.args.peer.echoes())
+            }
+            Outcome::Failed(failure) => Err(Error::failed(&self.args.name, &failure)),
+            Outcome::Done => Ok(()),
+        }
     }
-}
-
-async fn call(
-    args: &Call,
-    link: &mut Link,
-    procedure: &Procedure,
-    arguments: Arguments,
-) -> Result<Outcome, Error> {
-    Session::open(args, link, procedure, arguments)?.run().await
 }

@@ -1,9 +1,6 @@
 //! One call, from its opening to its last item.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
 
 use ipfi::{
     Code, Started,
@@ -13,18 +10,17 @@ use ipfi::{
     },
 };
 
-use super::{Arguments, Call, Procedure, input::Input};
+use tokio::time::Instant;
+
+use super::{Arguments, Call, Calling, Procedure, input::Input};
 use crate::{
     connect::decline,
     exit::Error,
     json::{self, Given},
     link::Link,
-    log,
+    output::Output,
     signature::Type,
 };
-
-/// A wait is told on a terminal after so long.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a call ended that was made.
 pub(super) enum Outcome {
@@ -36,6 +32,7 @@ pub(super) enum Outcome {
 pub(super) struct Session<'a> {
     args: &'a Call,
     link: &'a mut Link,
+    out: &'a mut Output,
     call: CallId,
     result: Type,
     answered: bool,
@@ -44,18 +41,21 @@ pub(super) struct Session<'a> {
     input: Option<Input>,
     outputs: BTreeMap<StreamId, Type>,
     callbacks: BTreeMap<CallbackId, (Vec<Type>, Vec<u8>)>,
+    /// Calls of callbacks that are shown, and answered when there is room for more.
+    unanswered: Vec<(IncomingId, Vec<u8>)>,
     broken: Option<Error>,
-    begun: Instant,
 }
 
 impl<'a> Session<'a> {
     /// Opens the call.
     pub(super) fn open(
-        args: &'a Call,
+        calling: &Calling<'a>,
         link: &'a mut Link,
+        out: &'a mut Output,
         procedure: &Procedure,
         arguments: Arguments,
     ) -> Result<Self, Error> {
+        let args = calling.args;
         let name = &args.name;
         let refused = |error: &dyn std::fmt::Display| Error::Refused(format!("`{name}`: {error}"));
         let inputs = arguments.given.iter().filter(|given| matches!(given, Given::Input(_)));
@@ -98,7 +98,11 @@ impl<'a> Session<'a> {
         let fingerprint = procedure.fingerprint;
         let target = Target::Named { name: name.clone(), fingerprint };
         let priority = args.priority.into();
-        let options = CallOptions { deadline: args.deadline, priority, more: false };
+        // The far side is told what is left of it.
+        let deadline = calling.deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let options = CallOptions { deadline, priority, more: false };
+        link.asks(name);
+        link.waits("waiting");
         let now = link.now();
         let payload = arguments.payload.into();
         let call = link.engine.open_call(now, &target, payload, &handles, options);
@@ -110,22 +114,24 @@ impl<'a> Session<'a> {
             call,
             args,
             link,
+            out,
             result: procedure.signature.result.clone(),
             answered: false,
             last: None,
             input,
             outputs,
             callbacks,
+            unanswered: Vec::new(),
             broken: None,
-            begun: Instant::now(),
         })
     }
 
     /// Carries it to its end. If this is dropped before, or fails, the far side is told.
     pub(super) async fn run(mut self) -> Result<Outcome, Error> {
-        let mut ticks = tokio::time::interval(PATIENCE);
-        ticks.tick().await;
         while !self.is_over() {
+            // What somebody types or reads is not to be overwritten.
+            let typed = self.input.as_ref().is_some_and(Input::is_typed);
+            self.link.waits(if typed || !self.out.is_idle() { "" } else { "waiting" });
             let line = async {
                 match &mut self.input {
                     Some(input) => input.line().await,
@@ -139,24 +145,22 @@ impl<'a> Session<'a> {
                     }
                 }
                 line = line => {
-                    let what = || "standard input".to_owned();
-                    let line = line.map_err(|source| Error::Io { what: what(), source })?;
+                    let line = line?;
                     if let Some(input) = &mut self.input {
                         input.send(&mut self.link.engine, line)?;
                     }
                 }
-                _ = ticks.tick() => {
-                    let seconds = self.begun.elapsed().as_secs();
-                    log::progress(&format!("waiting for {seconds} s{}", self.link.outlook()));
+                written = self.out.advance(), if !self.out.is_idle() => {
+                    written?;
+                    self.on_room()?;
                 }
             }
         }
-        log::progress("");
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
         if let Some(result) = self.last.take() {
-            log::print(&result)?;
+            self.out.print(&result);
         }
         Ok(Outcome::Done)
     }
@@ -176,11 +180,7 @@ impl<'a> Session<'a> {
             Event::Failed { failure, .. } if failure.code == Code::WIRE_LOST => {}
             Event::Failed { call, failure } if call == self.call => {
                 self.answered = true;
-                // Items that came before are not lost.
-                for stream in self.outputs.keys().copied().collect::<Vec<_>>() {
-                    self.on_items(stream)?;
-                }
-                log::progress("");
+                self.on_rest()?;
                 return Ok(Some(Outcome::Failed(failure)));
             }
             Event::Readable(stream) => self.on_items(stream)?,
@@ -202,7 +202,7 @@ impl<'a> Session<'a> {
             }
             Event::Released(callback) => drop(self.callbacks.remove(&callback)),
             Event::Closed { cause } => {
-                log::progress("");
+                self.on_rest()?;
                 return Err(Error::lost(&self.args.peer.address, &cause));
             }
             event => decline(self.link, event),
@@ -234,51 +234,65 @@ impl<'a> Session<'a> {
             }
         }
         if !(self.result == Type::Unit && value.is_nil() || self.result.is_handle()) {
-            self.last = Some(self.shown(text));
+            self.last = Some(shown(text, self.args.raw));
         }
         Ok(())
     }
 
-    fn shown(&self, json: String) -> String {
-        match serde_json::from_str(&json) {
-            Ok(serde_json::Value::String(text)) if self.args.raw => text,
-            _ => json,
+    /// Some output was written: there may be room for more.
+    fn on_room(&mut self) -> Result<(), Error> {
+        for stream in self.outputs.keys().copied().collect::<Vec<_>>() {
+            self.on_items(stream)?;
         }
+        self.answer();
+        Ok(())
     }
 
-    /// Prints what came on a stream.
+    /// The call is over: items that came before are not lost, whether there is room or not.
+    fn on_rest(&mut self) -> Result<(), Error> {
+        for stream in self.outputs.keys().copied().collect::<Vec<_>>() {
+            while self.on_batch(stream)? {}
+        }
+        Ok(())
+    }
+
+    /// Prints what came on a stream, while there is room: what is not read makes its sender wait.
     fn on_items(&mut self, stream: StreamId) -> Result<(), Error> {
-        let Some(of) = self.outputs.get(&stream).cloned() else { return Ok(()) };
-        loop {
-            match self.link.engine.read(stream) {
-                Read::Items(mut items) => {
-                    log::progress("");
-                    while let Some(item) = items.next() {
-                        let value = json::unpack(item);
-                        let value =
-                            value.map_err(|why| Error::Remote(format!("an item: {why}")))?;
-                        log::print(&self.shown(json::decode(&of, &value)))?;
-                    }
-                    for handle in items.take_handles() {
-                        self.link.engine.dispose(handle, Code::DROPPED);
-                    }
-                    self.link.engine.consume(stream, items.cost());
+        while !self.out.is_full() && self.on_batch(stream)? {}
+        Ok(())
+    }
+
+    /// `false`: there are no items now.
+    fn on_batch(&mut self, stream: StreamId) -> Result<bool, Error> {
+        let Some(of) = self.outputs.get(&stream) else { return Ok(false) };
+        match self.link.engine.read(stream) {
+            Read::Items(mut items) => {
+                while let Some(item) = items.next() {
+                    let value = json::unpack(item);
+                    let value = value.map_err(|why| Error::Remote(format!("an item: {why}")))?;
+                    let line = shown(json::decode(of, &value), self.args.raw);
+                    self.out.print(&line);
                 }
-                Read::End { code, text } => {
-                    self.outputs.remove(&stream);
-                    if code != Code::OK {
-                        let failure = Failure::new(code, Started::Yes).with_text(text);
-                        let text = format!("`{}`: the stream ended: {failure}", self.args.name);
-                        self.broken = Some(Error::Remote(text));
-                    }
-                    return Ok(());
+                for handle in items.take_handles() {
+                    self.link.engine.dispose(handle, Code::DROPPED);
                 }
-                _ => return Ok(()),
+                self.link.engine.consume(stream, items.cost());
+                Ok(true)
             }
+            Read::End { code, text } => {
+                self.outputs.remove(&stream);
+                if code != Code::OK {
+                    let failure = Failure::new(code, Started::Yes).with_text(text);
+                    let text = format!("`{}`: the stream ended: {failure}", self.args.name);
+                    self.broken = Some(Error::Remote(text));
+                }
+                Ok(false)
+            }
+            _ => Ok(false),
         }
     }
 
-    /// Prints the arguments of a callback, and answers.
+    /// Prints the arguments of a callback, and answers when there is room.
     fn on_callback(&mut self, call: IncomingId, id: CallbackId, payload: &[u8]) {
         let Some((arguments, answer)) = self.callbacks.get(&id) else {
             let failure = Failure::new(Code::NO_SUCH_CALLBACK, Started::No);
@@ -290,9 +304,9 @@ impl<'a> Session<'a> {
                     rmpv::Value::Nil => "[]".to_owned(),
                     value => json::decode(&Type::Tuple(arguments.clone()), value),
                 };
-                log::report(&format!("callback: {shown}"));
-                let now = self.link.now();
-                let _ = self.link.engine.answer(now, call, answer.as_slice().into(), &[]);
+                self.out.report(&format!("callback: {shown}"));
+                self.unanswered.push((call, answer.clone()));
+                self.answer();
             }
             Err(why) => {
                 let failure = Failure::new(Code::BAD_ARGUMENTS, Started::No).with_text(why);
@@ -300,6 +314,21 @@ impl<'a> Session<'a> {
             }
         }
     }
+
+    /// Answers callbacks, unless what they print waits already.
+    fn answer(&mut self) {
+        if !self.out.is_full() {
+            let now = self.link.now();
+            for (call, answer) in self.unanswered.drain(..) {
+                let _ = self.link.engine.answer(now, call, answer.into(), &[]);
+            }
+        }
+    }
+}
+
+/// Text as it is, if that is wanted.
+fn shown(json: String, raw: bool) -> String {
+    if raw && let Ok(text) = serde_json::from_str(&json) { text } else { json }
 }
 
 impl Drop for Session<'_> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    common::{Running, command, run, until},
+    common::{Running, command, run, run_with_bytes, until},
     service,
 };
 
@@ -123,4 +123,20 @@ fn a_changed_signature_is_asked_for_anew() {
     let signature = ["--signature", "(u8, Bytes) -> (u8, Bytes)"];
     let told = [&["call", &address, "f", "7", "AQ=="][..], &signature].concat();
     assert_eq!(run(dir.path(), &told, None).out, "[7,\"AQ==\"]\n");
+}
+
+#[test]
+fn lines_of_input_are_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = service::tcp();
+    let sum = ["call", &address, "sum", "--stream"];
+    let done = run_with_bytes(dir.path(), &sum, Some(b"1\n\xff\n"));
+    let wrong = "ipfi: line 2 of standard input: not UTF-8\n";
+    assert_eq!((done.code, done.err.as_str()), (2, wrong));
+    assert_eq!(run(dir.path(), &sum, Some("1\r\n2\r\n39")).out, "42\n");
+    // Raw text is what it is.
+    let shout = ["call", &address, "shout", "--stream", "-r"];
+    assert_eq!(run(dir.path(), &shout, Some("a\r\n\nb")).out, "A\r\n\nB\n");
+    let quoted = ["call", &address, "shout", "--stream"];
+    assert_eq!(run(dir.path(), &quoted, Some("a\r\n\nb")).out, "\"A\"\n\"B\"\n");
 }

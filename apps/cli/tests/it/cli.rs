@@ -35,6 +35,18 @@ fn completions_and_man_page() {
 }
 
 #[test]
+fn what_cannot_be_printed_is_an_error() {
+    for words in [&["--help"][..], &["--version"], &["call", "--help"], &["man"]] {
+        let mut ipfi = Command::new(env!("CARGO_BIN_EXE_ipfi"));
+        ipfi.args(words).stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        let done = ipfi.output().unwrap();
+        let why = "ipfi: standard output: no space left on device\n";
+        assert_eq!(String::from_utf8(done.stderr).unwrap(), why, "{words:?}");
+        assert_eq!(done.status.code(), Some(1), "{words:?}");
+    }
+}
+
+#[test]
 fn colour_and_progress_are_for_terminals() {
     let dir = tempfile::tempdir().unwrap();
     let address = service::tcp();
@@ -54,6 +66,14 @@ fn colour_and_progress_are_for_terminals() {
     let wait = format!("call {} wait --deadline 1500ms", address.replace(':', "\\:"));
     let waiting = on_a_terminal(&wait, "1");
     assert!(waiting.contains("\r\u{1b}[Kwaiting for 1 s"), "{waiting:?}");
+    let before = format!("call unix-listen\\:{}/s add --deadline 1500ms", dir.path().display());
+    let before = on_a_terminal(&before, "1");
+    let late =
+        "\r\u{1b}[Kwaiting for somebody for 1 s\r\u{1b}[Kipfi: `add`: the deadline passed\r\n";
+    assert_eq!(before, late);
+    // It is not where somebody types.
+    let typed = format!("call {} sum --stream --deadline 1500ms", address.replace(':', "\\:"));
+    assert_eq!(on_a_terminal(&typed, "1"), "ipfi: `sum`: the deadline passed\r\n");
     // And elsewhere.
     let done = run(dir.path(), &["call", &address, "wait", "--deadline", "1500ms"], None);
     assert_eq!(

@@ -25,6 +25,11 @@ pub(crate) fn command(dir: &Path, arguments: &[&str]) -> Command {
 
 /// Runs it to its end.
 pub(crate) fn run(dir: &Path, arguments: &[&str], input: Option<&str>) -> Done {
+    run_with_bytes(dir, arguments, input.map(str::as_bytes))
+}
+
+/// The same with bytes of any kind on standard input.
+pub(crate) fn run_with_bytes(dir: &Path, arguments: &[&str], input: Option<&[u8]>) -> Done {
     // A program that hangs fails its test.
     let mut command = Command::new("timeout");
     command.args(["60", env!("CARGO_BIN_EXE_ipfi")]).args(arguments);
@@ -35,7 +40,7 @@ pub(crate) fn run(dir: &Path, arguments: &[&str], input: Option<&str>) -> Done {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     if let Some(input) = input {
         // It need not read it all.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let _ = child.stdin.take().unwrap().write_all(input);
     }
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");

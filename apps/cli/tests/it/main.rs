@@ -10,3 +10,4 @@ mod gateway;
 mod links;
 mod serve;
 mod service;
+mod stopping;
