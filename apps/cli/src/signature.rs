@@ -72,6 +72,7 @@ impl Type {
         match self {
             Self::Text | Self::Char => !word.starts_with('"'),
             Self::Bytes { .. } => !word.starts_with(['"', '[']),
+            Self::Float(_) => matches!(word, "NaN" | "inf" | "-inf"),
             Self::Enum(..) => !word.starts_with(['"', '{']),
             Self::Option(inner) => word != "null" && inner.takes_bare(word),
             Self::Callback(..) | Self::Sender(_) | Self::Receiver(_) => word.starts_with('@'),

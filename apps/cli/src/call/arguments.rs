@@ -94,10 +94,14 @@ pub(super) async fn read(path: &str) -> Result<String, Error> {
 pub(super) fn of_text(name: &str, signature: &Signature, text: &str) -> Result<Arguments, Error> {
     let values: Vec<Json> = serde_json::from_str(text)
         .map_err(|error| Error::Usage(format!("--args takes a JSON array: {error}")))?;
-    if let Some(types) = &signature.arguments
-        && types.len() != values.len()
-    {
-        return Err(wrong_count(name, types, types.len(), values.len()));
+    match (&signature.arguments, json::beyond_64_bits(text)) {
+        (Some(types), _) if types.len() != values.len() => {
+            return Err(wrong_count(name, types, types.len(), values.len()));
+        }
+        (None, Some(number)) => {
+            return Err(Error::Usage(format!("--args: {}", json::too_long(number))));
+        }
+        _ => {}
     }
     encode(name, signature, &values)
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rmpv::Value;
 
-use crate::signature::Type;
+use crate::{log::is_unseen, signature::Type};
 
 /// A value as one line of JSON. What does not look like its type is written as it came.
 ///
@@ -23,9 +23,15 @@ pub(crate) fn decode_with_handles(of: &Type, value: &Value) -> (String, BTreeMap
     (out, decoder.handles)
 }
 
-/// A string as JSON.
+/// A string as JSON, in which nothing does anything to a terminal.
 pub(crate) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let json = serde_json::Value::from(text).to_string();
+    if !json.contains(is_unseen) {
+        return json;
+    }
+    // All of them are below U+FFFF, and may be escaped anywhere in a string.
+    let escape = |c: char| if is_unseen(c) { format!("\\u{:04x}", u32::from(c)) } else { c.into() };
+    json.chars().map(escape).collect()
 }
 
 struct Decoder<'a> {

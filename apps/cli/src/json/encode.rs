@@ -43,6 +43,14 @@ pub(crate) fn word(of: &Type, text: &str, raw: bool) -> Result<Json, String> {
     if of.takes_bare(text) || (raw && of.is_text()) {
         return Ok(Json::from(text));
     }
+    if let Some(number) = beyond_64_bits(text) {
+        match of {
+            Type::Int("i128" | "u128") => return Ok(Json::from(number)),
+            Type::Int(_) => return Err(format!("{of} is wanted, not {}", shorten(number))),
+            Type::Any => return Err(too_long(number)),
+            _ => {}
+        }
+    }
     let begins_like_json = text.trim_start().starts_with(['"', '[', '{']);
     serde_json::from_str(text).map_err(|error| {
         if *of == Type::Any || begins_like_json {
@@ -51,6 +59,31 @@ pub(crate) fn word(of: &Type, text: &str, raw: bool) -> Result<Json, String> {
             format!("{of} is wanted, not {}", shorten(text))
         }
     })
+}
+
+/// A whole number in JSON that neither `i64` nor `u64` holds: read as JSON, it would lose digits.
+pub(crate) fn beyond_64_bits(json: &str) -> Option<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let mut tokens = json.split(|c: char| {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            _ => {}
+        }
+        quoted || !(c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'))
+    });
+    tokens.find(|token| {
+        let digits = token.strip_prefix('-').unwrap_or(token);
+        let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        whole && token.parse::<i64>().is_err() && token.parse::<u64>().is_err()
+    })
+}
+
+/// Such a number, where nothing says what is wanted.
+pub(crate) fn too_long(number: &str) -> String {
+    let number = shorten(number);
+    format!("{number} does not fit 64 bits: write {number}.0 for a float, or quotes for text")
 }
 
 /// What does not fit, with where that is put together.

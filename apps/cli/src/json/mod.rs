@@ -5,7 +5,7 @@ mod encode;
 
 pub(crate) use self::{
     decode::{decode, decode_with_handles},
-    encode::{Given, encode, place, word},
+    encode::{Given, beyond_64_bits, encode, place, too_long, word},
 };
 
 use rmpv::Value;
@@ -102,6 +102,14 @@ mod tests {
         assert_eq!(round("Bytes", "[0,1,2,3]"), "\"AAECAw==\"");
         assert_eq!(round("f64", "3"), "3.0");
         assert_eq!(round("i128", "\"-5\""), "-5");
+        let most = "340282366920938463463374607431768211455";
+        assert_eq!(round("u128", most), format!("\"{most}\""));
+        assert_eq!(round("f64", "NaN"), "\"NaN\"");
+        assert_eq!(round("Option<f32>", "-inf"), "\"-inf\"");
+        assert_eq!(round("f64", "18446744073709551616"), "1.8446744073709552e19");
+        assert_eq!(round("_", "[1e20,18446744073709551615]"), "[1e20,18446744073709551615]");
+        let quoted = "[\"\\\"18446744073709551616\"]";
+        assert_eq!(round("_", quoted), quoted);
         assert_eq!(round("String", "plain words"), "\"plain words\"");
         assert_eq!(round("Bytes", "1234"), "\"1234\"");
         assert_eq!(round("E { A | B }", "B"), "\"B\"");
@@ -118,7 +126,9 @@ mod tests {
                 ("u64", "-1"),
                 ("u64", "1.5"),
                 ("u64", "18446744073709551616"),
+                ("_", "[1, -18446744073709551616]"),
                 ("i64", "\"7\""),
+                ("f64", "nan"),
                 ("bool", "1"),
                 ("char", "\"ab\""),
                 ("String", "\"unfinished"),
@@ -143,6 +153,18 @@ mod tests {
             .map(|(of, json)| format!("{of}  <-  {json}\n    {}", misfit(of, json)))
             .join("\n")
         );
+    }
+
+    #[test]
+    fn nothing_does_anything_to_a_terminal() {
+        let text = "\u{7f} \u{9b}2J \u{202e}exe.\u{2066} \u{1b} \"\\ ß \u{2028}";
+        let json = decode(&Type::Text, &Value::from(text));
+        assert_eq!(json, r#""\u007f \u009b2J \u202eexe.\u2066 \u001b \"\\ ß \u2028""#);
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        // Names of fields and keys are strings as well.
+        let map = Value::Map(vec![(Value::from("\u{85}"), Value::Nil)]);
+        assert_eq!(decode(&Type::Any, &map), r#"{"\u0085":null}"#);
+        assert_eq!(crate::log::clean("a\u{9b}\u{202e}b"), "a\u{fffd}\u{fffd}b");
     }
 
     #[derive(Serialize, Deserialize, Debug, PartialEq)]
