@@ -44,8 +44,8 @@ pub(crate) enum Admission {
     Now(Permit),
     /// When its turn comes.
     Later(Ticket),
-    /// There are too many in line already.
-    Never,
+    /// There are too many in line already: the bounds, in words.
+    Never(String),
 }
 
 /// One of those that run.
@@ -75,7 +75,7 @@ impl Bound {
             return Admission::Now(Permit(Some(self.line.clone())));
         }
         if line.waiting.len() >= self.max_waiting {
-            return Admission::Never;
+            return Admission::Never(format!("{max} may run and {} wait", self.max_waiting));
         }
         let turn = Arc::<Mutex<Turn>>::default();
         line.waiting.push_back(turn.clone());
@@ -142,14 +142,14 @@ mod tests {
     fn now(bound: &Bound) -> Permit {
         match bound.admit() {
             Admission::Now(permit) => permit,
-            Admission::Later(_) | Admission::Never => panic!("it has to wait"),
+            Admission::Later(_) | Admission::Never(_) => panic!("it has to wait"),
         }
     }
 
     fn later(bound: &Bound) -> Ticket {
         match bound.admit() {
             Admission::Later(ticket) => ticket,
-            Admission::Now(_) | Admission::Never => panic!("it does not wait"),
+            Admission::Now(_) | Admission::Never(_) => panic!("it does not wait"),
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
         let bound = Bound { max: Some(1), max_waiting: 3, ..Bound::default() };
         let running = now(&bound);
         let [mut first, second, mut third] = [later(&bound), later(&bound), later(&bound)];
-        assert!(matches!(bound.admit(), Admission::Never));
+        assert!(matches!(bound.admit(), Admission::Never(_)));
         assert!(has_come(&mut first).is_none());
         drop(second);
         let mut fourth = later(&bound);

@@ -202,10 +202,10 @@ fn run(
             line::wait(shared, id, procedure, message, ticket);
             Outcome::Running
         }
-        Admission::Never => {
+        Admission::Never(bounds) => {
             shared.dispose(message.1.into_iter(), Code::REFUSED);
             let failure = Failure::new(Code::REFUSED, Started::No);
-            Outcome::other(Err(failure.with_text("too many calls wait already")))
+            Outcome::other(Err(failure.with_text(bounds)))
         }
     }
 }
