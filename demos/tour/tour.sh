@@ -31,7 +31,7 @@ serve() {
     pids+=($!)
     [ -n "$words" ] || return 0
     while IFS= read -r -t 20 -u "$said" line; do
-        case $line in *"$words"*) where=${line##*"$words"}; where=${where%% *}; where=${where#*-listen:}; return ;; esac
+        case $line in *"$words"*) where=${line##*"$words"}; where=${where%% *}; return ;; esac
     done
     fail "\`$*\` did not start: ${line-}"
 }
@@ -39,25 +39,25 @@ serve() {
 step '1. A service: a trait in Rust, called from a terminal'
 serve 'listening at ' demo-calculator tcp-listen:127.0.0.1:0
 calculator=$where
-show ipfi list "tcp:$calculator"
-show ipfi call "tcp:$calculator" divide 7 2
-show "ipfi call tcp:$calculator divide 7 0 || echo \"exit status \$?\""
+show ipfi list "$calculator"
+show ipfi call "$calculator" divide 7 2
+show "ipfi call $calculator divide 7 0 || echo \"exit status \$?\""
 
 step '2. Streams, both ways: numbers go in as lines, powers come out as they are made'
-show "seq 1000 | ipfi call tcp:$calculator sum --stream"
-show "ipfi call tcp:$calculator powers 100 | xargs"
+show "seq 1000 | ipfi call $calculator sum --stream"
+show "ipfi call $calculator powers 100 | xargs"
 
 step '3. A callback: the oven calls whoever watches it'
 serve 'listening at ' demo-progress serve tcp-listen:127.0.0.1:0
-show ipfi call "tcp:$where" bake 4 @print=true
+show ipfi call "$where" bake 4 @print=true
 
 step '4. A bridge joins any two links: here a Unix socket and the calculator'
-serve 'listening at ' ipfi-bridge -v "unix-listen:$dir/socket" "tcp:$calculator"
-show ipfi call "unix:$dir/socket" add 2 3
+serve 'listening at ' ipfi-bridge -v "unix-listen:$dir/socket" "$calculator"
+show ipfi call "$where" add 2 3
 
 step '5. A plug-in: any executable `ipfi-transport-NAME` on PATH. This one turns letters on their way'
-serve 'listening at ' ipfi-bridge -v rot13-listen:127.0.0.1:0 "tcp:$calculator"
-show ipfi call "rot13:$where" add 20 22
+serve 'listening at ' ipfi-bridge -v rot13-listen:127.0.0.1:0 "$calculator"
+show ipfi call "$where" add 20 22
 
 step '6. A serial line that turns over one bit in two thousand, with shell commands as procedures behind it'
 serve "opened pty:$dir/ttyB" ipfi-bridge -v "pty:$dir/ttyA" "pty:$dir/ttyB"
@@ -72,14 +72,14 @@ step '7. A gateway: many clients share that line, call by call'
 serve 'listening at ' ipfi gateway -v tcp-listen:127.0.0.1:0 "$device"
 clients=()
 for client in Ada Grace Edsger Barbara; do
-    ipfi call -r "tcp:$where" warmth "$client" >"$dir/$client" 2>&1 & clients+=($!)
+    ipfi call -r "$where" warmth "$client" >"$dir/$client" 2>&1 & clients+=($!)
 done
 wait "${clients[@]}"
 show "cat $dir/Ada $dir/Grace $dir/Edsger $dir/Barbara"
-show ipfi list "tcp:$where"
+show ipfi list "$where"
 
 step '8. How fast: a thousand calls, eight at a time'
-show "ipfi bench tcp:$calculator add 2 3 -n 1000 -c 8 | sed -n 1,2p"
+show "ipfi bench $calculator add 2 3 -n 1000 -c 8 | sed -n 1,2p"
 
 step '9. Other languages: each adds its name and calls the next'
 show "$root/demos/polyglot/demo.sh" "$programs/demo-polyglot"

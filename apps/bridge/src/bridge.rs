@@ -113,12 +113,8 @@ impl Bridge {
 
     pub(crate) async fn listen(&self, end: &End) -> Result<Box<dyn Listener>, BridgeError> {
         let listener = self.registry.listen(&end.address).await?;
-        let mut address = end.address.clone();
-        address.options.clear();
-        if let Some(local) = listener.local() {
-            address.location = local;
-        }
-        log::say(&format!("{}listening at {address}", self.prefix()));
+        let reach = end.address.to_dial(listener.local());
+        log::say(&format!("{}listening at {reach}", self.prefix()));
         Ok(listener)
     }
 

@@ -140,7 +140,8 @@ pub(crate) fn decline(link: &mut Link, event: Event) {
     }
 }
 
-const DESCRIBE: &str = "ipfi.describe";
+/// The procedure that says what a peer offers (`core/proto/SPEC.md`, section 15).
+pub(crate) const DESCRIBE: &str = "ipfi.describe";
 
 /// As `core/ipfi` answers.
 #[derive(Serialize, Deserialize)]

@@ -48,6 +48,28 @@ impl Address {
     pub fn option(&self, key: &str) -> Option<&str> {
         self.options.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
     }
+
+    /// Where peers dial who want to come to a listener at this address: without its options, and at
+    /// `local`, which is what [`Listener::local`](crate::Listener::local) says.
+    ///
+    /// ```
+    /// use ipfi_transport::Address;
+    ///
+    /// let address: Address = "arq+udp-listen:127.0.0.1:0,fec=0.1".parse()?;
+    /// let reach = address.to_dial(Some("127.0.0.1:7000".into()));
+    /// assert_eq!(reach.to_string(), "arq+udp:127.0.0.1:7000");
+    /// # Ok::<(), ipfi_transport::AddressError>(())
+    /// ```
+    #[must_use]
+    pub fn to_dial(&self, local: Option<String>) -> Self {
+        Self {
+            layers: self.layers.clone(),
+            scheme: self.scheme.clone(),
+            listen: false,
+            location: local.unwrap_or_else(|| self.location.clone()),
+            options: Vec::new(),
+        }
+    }
 }
 
 impl FromStr for Address {

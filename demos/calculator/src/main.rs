@@ -14,7 +14,7 @@ async fn main() -> anyhow::Result<()> {
     let options = WireOptions::new().codec_of_peer();
     if address.listen {
         let listener = registry.listen(&address).await?;
-        eprintln!("listening at {}", listener.local().unwrap_or_default());
+        eprintln!("listening at {}", address.to_dial(listener.local()));
         Server::new(Abacus.into_interface()).options(options).serve(listener).await;
     } else {
         let stream = registry.open(&address).await?;

@@ -46,7 +46,7 @@ async fn over_tcp() {
     let mut server = command.spawn().unwrap();
     let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
     let line = lines.next_line().await.unwrap().unwrap();
-    compute(&format!("tcp:{}", line.strip_prefix("listening at ").unwrap())).await;
+    compute(line.strip_prefix("listening at ").unwrap()).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use demo_progress::{Kitchen, KitchenClient, Oven, Report};
 use ipfi::{Interface, Server, Wire, WireOptions};
+use ipfi_transport::Address;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -14,8 +15,9 @@ async fn main() -> anyhow::Result<()> {
     let registry = ipfi_transports::default_registry();
     match words[..] {
         ["serve", address] => {
-            let listener = registry.listen(&address.parse()?).await?;
-            eprintln!("listening at {}", listener.local().unwrap_or_default());
+            let address: Address = address.parse()?;
+            let listener = registry.listen(&address).await?;
+            eprintln!("listening at {}", address.to_dial(listener.local()));
             let interface = Oven(Duration::from_millis(50)).into_interface();
             let options = WireOptions::new().codec_of_peer();
             Server::new(interface).options(options).serve(listener).await;

@@ -31,16 +31,16 @@ fn each_step_is_reported_and_may_be_the_last() {
     let mut server = Server(serve.stderr(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
     BufReader::new(server.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    let address = format!("tcp:{}", line.trim().strip_prefix("listening at ").unwrap());
+    let address = line.trim().strip_prefix("listening at ").unwrap();
 
-    let Output { status, stdout, .. } = demo(&["bake", &address]).output().unwrap();
+    let Output { status, stdout, .. } = demo(&["bake", address]).output().unwrap();
     assert!(status.success());
     let out = text(&stdout);
     assert_eq!(out.lines().count(), 11, "{out}");
     assert!(out.starts_with("[##                  ]  10 % mixing\n"), "{out}");
     assert!(out.ends_with("[####################] 100 % baking\na cake\n"), "{out}");
 
-    let Output { status, stdout, stderr } = demo(&["bake", &address, "30"]).output().unwrap();
+    let Output { status, stdout, stderr } = demo(&["bake", address, "30"]).output().unwrap();
     assert!(!status.success());
     assert_eq!(text(&stdout).lines().count(), 4);
     assert!(text(&stderr).contains("stopped at 40 %"));

@@ -77,8 +77,8 @@ pub(crate) struct Gateway {
     max_buffered: usize,
 
     /// Clients at once; further ones wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
-    max_clients: usize,
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_clients: u32,
 
     /// Asks the shared wire for a sign of life after this time of silence; `0` never
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
@@ -227,7 +227,7 @@ pub(crate) async fn run(
         )));
     }
     let listener = registry.listen(&listen).await?;
-    log::say(&format!("listening at {}", listener.local().unwrap_or_else(|| listen.to_string())));
+    log::say(&format!("listening at {}", listen.to_dial(listener.local())));
     let result = tokio::select! {
         result = keep_up(args, registry, &target, &shared) => result,
         () = serve(args, &shared, listener, &mut stop) => Ok(()),
@@ -288,7 +288,7 @@ async fn serve(args: &Gateway, shared: &Shared, mut listener: Box<dyn Listener>,
     let mut clients = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept(), if clients.len() < args.max_clients => accepted,
+            accepted = listener.accept(), if clients.len() < args.max_clients as usize => accepted,
             Some(_) = clients.join_next() => continue,
             () = stop.requested() => break,
         };

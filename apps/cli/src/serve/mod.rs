@@ -8,7 +8,7 @@ mod output;
 
 pub use dial::serve as serve_dialled;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use clap::Args;
 use ipfi::{Interface, Receiver, Sender, Server, WireOptions};
@@ -18,7 +18,11 @@ use tokio::sync::mpsc;
 use self::command::Runner;
 use ipfi_app::Stop;
 
-use crate::{connect::check, exit::Error, log, time};
+use crate::{
+    connect::{DESCRIBE, check},
+    exit::Error,
+    log, time,
+};
 
 /// The arguments of `ipfi serve`.
 #[derive(Debug, Args)]
@@ -59,11 +63,7 @@ fn named(text: &str) -> Result<(String, String), String> {
 
 pub(crate) async fn run(args: &Serve, registry: &Registry, stop: Stop) -> Result<(), Error> {
     let address = check(registry, &args.address).await?;
-    for (name, _) in &args.docs {
-        if !args.commands.iter().any(|(other, _)| other == name) {
-            return Err(Error::Usage(format!("--doc: there is no --exec {name}=...")));
-        }
-    }
+    check_names(args).map_err(Error::Usage)?;
     // Each running command holds a sender: when all are gone, no process is left.
     let (running, mut all_gone) = mpsc::channel::<()>(1);
     let interface = Arc::new(interface(args, &running));
@@ -78,6 +78,24 @@ pub(crate) async fn run(args: &Serve, registry: &Registry, stop: Stop) -> Result
     result
 }
 
+/// What it offers is what was asked for, and all of it.
+fn check_names(args: &Serve) -> Result<(), String> {
+    for (option, given) in [("exec", &args.commands), ("doc", &args.docs)] {
+        let mut names = HashSet::new();
+        if let Some((name, _)) = given.iter().find(|(name, _)| !names.insert(name)) {
+            return Err(format!("--{option}: `{name}` is there twice"));
+        }
+    }
+    let offered = |wanted: &str| args.commands.iter().any(|(name, _)| name == wanted);
+    if offered(DESCRIBE) {
+        return Err(format!("--exec: `{DESCRIBE}` is what `ipfi list` asks; take another name"));
+    }
+    match args.docs.iter().find(|(name, _)| !offered(name)) {
+        Some((name, _)) => Err(format!("--doc: there is no --exec {name}=...")),
+        None => Ok(()),
+    }
+}
+
 fn interface(args: &Serve, running: &mpsc::Sender<()>) -> Interface {
     let mut interface =
         Interface::new().max_running(args.max_running).max_waiting(args.max_waiting);
@@ -87,9 +105,8 @@ fn interface(args: &Serve, running: &mpsc::Sender<()>) -> Interface {
             let runner = runner.clone();
             async move { runner.run(words, input, out).await }
         };
-        let docs = args.docs.iter().filter(|(other, _)| other == name);
-        let doc = docs.map(|(_, text)| text.as_str()).next_back();
-        let doc = doc.map_or_else(|| format!("Runs `{command}`."), str::to_owned);
+        let doc = args.docs.iter().find(|(other, _)| other == name);
+        let doc = doc.map_or_else(|| format!("Runs `{command}`."), |(_, text)| text.clone());
         interface = interface.procedure(name, handler).doc(doc);
     }
     interface
@@ -105,9 +122,7 @@ async fn listen(
     mut stop: Stop,
 ) -> Result<(), Error> {
     let listener = registry.listen(address).await?;
-    if let Some(local) = listener.local() {
-        log::say(&format!("listening at {local}"));
-    }
+    log::say(&format!("listening at {}", address.to_dial(listener.local())));
     let server = Server::new(interface).options(options).drain(args.drain);
     let stopper = server.stopper();
     let serving = server.serve(listener);

@@ -23,6 +23,12 @@ pub(crate) fn command(dir: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// Waits until it listens: the address where peers reach it.
+pub(crate) fn listening(process: &mut Running) -> String {
+    let line = process.wait_for("listening at ");
+    line.split(' ').next_back().unwrap().to_owned()
+}
+
 /// Runs it to its end.
 pub(crate) fn run(dir: &Path, arguments: &[&str], input: Option<&str>) -> Done {
     run_with_bytes(dir, arguments, input.map(str::as_bytes))

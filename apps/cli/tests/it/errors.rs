@@ -75,6 +75,9 @@ fn one_clear_line_each() {
         (&["gateway", "tcp-listen:127.0.0.1:0", "unix:"], None),
         (&["serve", "serial:/dev/ttyX", "--exec", "a=b"], None),
         (&["serve", "tcp-listen:127.0.0.1:0", "--exec", "a=b", "--doc", "c=d"], None),
+        (&["serve", "tcp-listen:127.0.0.1:0", "--exec", "a=b", "--exec", "a=c"], None),
+        (&["serve", "tcp-listen:127.0.0.1:0", "--exec", "a=b", "--doc", "a=x", "--doc=a=y"], None),
+        (&["serve", "tcp-listen:127.0.0.1:0", "--exec", "ipfi.describe=b"], None),
         (&["serve", "tcp-listen:192.0.2.1:1", "--exec", "a=b"], None),
     ];
     let mut text = String::new();
@@ -129,6 +132,7 @@ fn usage_errors_are_clap_s_own() {
         &["bench", "tcp:x:1", "add", "-c0"],
         &["bench", "tcp:x:1", "add", "-n0"],
         &["ping", "tcp:x:1", "-n0"],
+        &["gateway", "tcp-listen:127.0.0.1:0", "tcp:x:1", "--max-clients=0"],
         &["frobnicate"],
     ] {
         let done = run(dir.path(), case, None);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::{
-    common::{Running, command, null_modem, run, until},
+    common::{Running, command, listening, null_modem, run, until},
     service::{self, runtime},
 };
 
@@ -28,9 +28,9 @@ fn gateway(dir: &Path, target: &str, more: &[&str]) -> Gateway {
     let mut process = command(dir, &["gateway", "-v", "tcp-listen:127.0.0.1:0", target]);
     process.args(["--stats=json"]).args(more);
     let mut process = Running::start_to_hear_both(process);
-    let line = process.wait_for("listening at ");
-    let port: u16 = line.rsplit(':').next().unwrap().parse().unwrap();
-    Gateway { process, address: format!("tcp:127.0.0.1:{port}"), port }
+    let address = listening(&mut process);
+    let port = address.rsplit(':').next().unwrap().parse().unwrap();
+    Gateway { process, address, port }
 }
 
 impl Gateway {

@@ -5,7 +5,7 @@ use std::path::Path;
 use ipfi::WireOptions;
 
 use crate::{
-    common::{Running, command, null_modem, run, until},
+    common::{Running, command, listening, null_modem, run, until},
     service,
 };
 
@@ -109,12 +109,10 @@ fn serve(dir: &Path, address: &str) -> Running {
 fn serving_over_tcp_and_unix_sockets() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = serve(dir.path(), "tcp-listen:127.0.0.1:0");
-    let line = server.wait_for("listening at ");
-    let port = line.rsplit(':').next().unwrap();
-    converse_with_commands(dir.path(), &format!("tcp:127.0.0.1:{port}"));
+    converse_with_commands(dir.path(), &listening(&mut server));
     let socket = dir.path().join("sock").display().to_string();
-    let mut server = serve(dir.path(), &format!("unix-listen:{socket}"));
-    server.wait_for("listening at ");
+    let mut server = serve(dir.path(), &format!("unix-listen:{socket},mode=600"));
+    assert_eq!(listening(&mut server), format!("unix:{socket}"));
     converse_with_commands(dir.path(), &format!("unix:{socket}"));
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use crate::common::{Running, command, run, until};
+use crate::common::{Running, command, listening, run, until};
 
 fn serve(dir: &Path, commands: &[&str]) -> (Running, String) {
     let mut server = command(dir, &["serve", "tcp-listen:127.0.0.1:0"]);
@@ -10,9 +10,8 @@ fn serve(dir: &Path, commands: &[&str]) -> (Running, String) {
         server.args(["--exec", command]);
     }
     let mut server = Running::start_to_hear_both(server);
-    let line = server.wait_for("listening at ");
-    let port = line.rsplit(':').next().unwrap().to_owned();
-    (server, format!("tcp:127.0.0.1:{port}"))
+    let address = listening(&mut server);
+    (server, address)
 }
 
 /// Processes below another, zombies included.
@@ -59,8 +58,7 @@ fn stopping_ends_what_runs() {
     let mut server = command(dir.path(), &["serve", "tcp-listen:127.0.0.1:0", "--drain=100ms"]);
     server.args(["--exec", &format!("long=echo begun; sleep {mark}")]);
     let mut server = Running::start_to_hear_both(server);
-    let line = server.wait_for("listening at ");
-    let address = format!("tcp:127.0.0.1:{}", line.rsplit(':').next().unwrap());
+    let address = listening(&mut server);
     let mut call = Running::start_to_hear_both(command(dir.path(), &["call", &address, "long"]));
     call.wait_for("\"begun\"");
     server.signal("TERM");
@@ -141,11 +139,11 @@ fn too_many_at_once_are_refused() {
     let mut server = command(dir.path(), &["serve", "tcp-listen:127.0.0.1:0", "--max-running=1"]);
     server.args(["--exec", "long=echo begun; exec sleep 86402"]);
     let mut server = Running::start_to_hear_both(server);
-    let line = server.wait_for("listening at ");
-    let address = format!("tcp:127.0.0.1:{}", line.rsplit(':').next().unwrap());
+    let address = listening(&mut server);
     let mut call = Running::start_to_hear_both(command(dir.path(), &["call", &address, "long"]));
     call.wait_for("\"begun\"");
     let refused = run(dir.path(), &["call", &address, "long"], None);
     assert_eq!(refused.code, 5);
-    assert!(refused.err.starts_with("ipfi: `long`: refused: too many calls at once"));
+    let text = "ipfi: `long`: refused: too many calls at once: 1 may run and 0 wait\n";
+    assert_eq!(refused.err, text);
 }
