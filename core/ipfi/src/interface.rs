@@ -8,7 +8,7 @@ use crate::{
     ArgumentReader, Context, Fault, Handler, Raw, Reply, Shape, Value, arguments,
     describe::{Description, ProcedureDescription},
     handler::Erased,
-    queue::{Admission, Bound},
+    queue::{Admission, Bound, Permit},
     raw,
     serve::Procedure,
     shape::{fingerprint, shape_of, signature},
@@ -175,7 +175,8 @@ impl Interface {
 
     /// At most so many procedures run at once, over all wires together; further calls
     /// [wait](Self::max_waiting) for their turn. For each wire,
-    /// [`Limits::max_calls`](crate::Limits::max_calls) says it.
+    /// [`Limits::max_calls`](crate::Limits::max_calls) says it. [`describe`](crate::Wire::describe) is
+    /// answered whatever runs.
     #[must_use]
     pub fn max_running(mut self, max: u32) -> Self {
         self.bound.max = Some(max);
@@ -276,7 +277,11 @@ impl Interface {
     }
 
     #[inline]
-    pub(crate) fn admit(&self) -> Admission {
+    pub(crate) fn admit(&self, procedure: &Procedure) -> Admission {
+        // What there is can be asked for whatever runs.
+        if self.bound.max.is_some() && std::ptr::eq(procedure, crate::describe::procedure()) {
+            return Admission::Now(Permit::default());
+        }
         self.bound.admit()
     }
 

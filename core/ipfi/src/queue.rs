@@ -48,8 +48,8 @@ pub(crate) enum Admission {
     Never(String),
 }
 
-/// One of those that run.
-#[derive(Debug)]
+/// One of those that run. By default, one that does not count.
+#[derive(Debug, Default)]
 pub(crate) struct Permit(Option<Arc<Mutex<Line>>>);
 
 /// A place in line: ready when the turn has come.
@@ -63,7 +63,7 @@ impl Bound {
     #[inline]
     pub(crate) fn admit(&self) -> Admission {
         match self.max {
-            None => Admission::Now(Permit(None)),
+            None => Admission::Now(Permit::default()),
             Some(max) => self.admit_below(max),
         }
     }

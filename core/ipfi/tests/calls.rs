@@ -202,6 +202,9 @@ async fn an_interface_bounds_what_runs() {
     two.ping().await.unwrap();
     let refused = one.call::<()>("forever", ()).await.unwrap_err();
     assert_eq!((refused.code(), refused.started()), (Code::REFUSED, Started::No));
+    assert!(refused.to_string().ends_with("too many calls at once: 2 may run and 0 wait"));
+    // It still tells what there is.
+    assert_eq!(two.describe(&[]).await.unwrap().procedures.len(), 1);
     drop(running);
 }
 

@@ -196,7 +196,7 @@ fn run(
     message: Message<'_>,
     reply: &mut Vec<u8>,
 ) -> Outcome {
-    match shared.interface.admit() {
+    match shared.interface.admit(procedure) {
         Admission::Now(permit) => run_now(shared, id, procedure, message, None, permit, reply),
         Admission::Later(ticket) => {
             line::wait(shared, id, procedure, message, ticket);
