@@ -107,6 +107,7 @@ mod tests {
                 "[[bridge]]\na = 'x:'\nb = 'x:'\non-busi = 'share'",
                 "[[bridge]]\na = 'x:'\nb = 'x:'\nlinger = 'long'",
                 "[[bridge]]\na = 'x:'\nb = 'x:'\non-busy = 'fight'",
+                "[[bridge]]\na = 'x:'\nb = 'x:'\nmax-peers = 0",
                 "[[bridge]]\nname = 'x'\na = 'x:'\nb = 'x:'\n[[bridge]]\nname = 'x'\na = 'x:'\nb = 'x:'",
                 "nonsense",
             ]

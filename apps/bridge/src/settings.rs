@@ -75,6 +75,7 @@ pub(crate) struct Settings {
 
     /// How many peers are served at once; more wait in the queue of the system
     #[arg(long, default_value_t = 1024, value_name = "N", value_parser = at_least_one)]
+    #[serde(deserialize_with = "number")]
     pub(crate) max_peers: usize,
 
     /// Copies bytes where the kernel could pass them on itself (splice)
@@ -117,6 +118,11 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(n @ 1..=1_000_000) => Ok(n),
         _ => Err("it takes a whole number from 1 to 1000000".into()),
     }
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let number = i64::deserialize(deserializer)?;
+    at_least_one(&number.to_string()).map_err(serde::de::Error::custom)
 }
 
 fn time_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
