@@ -1,5 +1,6 @@
 //! Lines for people, on standard error: one for each change of state.
 
+use std::io::Write as _;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::meter;
@@ -39,11 +40,18 @@ pub(crate) fn detail(text: impl FnOnce() -> String) {
 
 /// Prints something that was asked for, without the name of the program.
 pub(crate) fn report(text: &str) {
-    meter::aside(|| eprintln!("{text}"));
+    write(text);
 }
 
 fn print(text: &str) {
     // A name or a message from a peer cannot move the cursor.
     let clean: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    meter::aside(|| eprintln!("ipfi-bridge: {clean}"));
+    write(&format!("ipfi-bridge: {clean}"));
+}
+
+/// Goes on if nobody hears it: terminals are closed, and readers leave.
+fn write(line: &str) {
+    meter::aside(|| {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    });
 }

@@ -108,8 +108,8 @@ Each command is a procedure (Vec<String>, Receiver<String>, Sender<String>):
 
 `ipfi call ADDRESS NAME word...` passes words.
 
-The first SIGINT or SIGTERM lets what runs go on for the time of --drain; the
-second one kills it.";
+The first SIGINT, SIGTERM or SIGHUP lets what runs go on for the time of
+--drain; the second one kills it.";
 
 const GATEWAY: &str = "\
 Calls, streams and callbacks of each client go to the shared wire under names

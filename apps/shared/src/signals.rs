@@ -43,9 +43,11 @@ impl Stop {
     }
 }
 
-/// Acts on signals: the first interrupt or SIGTERM asks the program to stop and calls `say_stopping`,
-/// SIGUSR1 prints statistics. Returns at the second one: then all that runs is to be dropped, which
-/// ends the processes that it started, and the program to end with code 130.
+/// Acts on signals: the first interrupt, SIGTERM or SIGHUP asks the program to stop and calls
+/// `say_stopping`, SIGUSR1 prints statistics. Returns at the second one: then all that runs is to be
+/// dropped, which ends the processes that it started, and the program to end with code 130.
+///
+/// SIGHUP, the end of a terminal, is none where it was ignored from the start, as by `nohup`.
 ///
 /// From the call on, not only when the future is polled: whatever the program does first, no signal
 /// finds it unprepared. To be called in a runtime.
@@ -58,13 +60,20 @@ pub fn run(
     use tokio::signal::unix::{SignalKind, signal};
     let interrupt = signal(SignalKind::interrupt());
     let terminate = signal(SignalKind::terminate());
+    let hangup = may_hang_up().then(|| signal(SignalKind::hangup()));
     let usr1 = signal(SignalKind::user_defined1());
     async move {
         let (mut interrupt, mut terminate, mut usr1) = (interrupt?, terminate?, usr1?);
+        let mut hangup = hangup.transpose()?;
+        let mut hung_up = async || match &mut hangup {
+            Some(hangup) => hangup.recv().await,
+            None => std::future::pending().await,
+        };
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hung_up() => {}
                 _ = usr1.recv() => {
                     print_stats();
                     continue;
@@ -94,6 +103,16 @@ pub async fn run(
         }
         say_stopping();
     }
+}
+
+/// Whether SIGHUP has an effect now (proc(5): the mask of what is ignored, signal 1 first). Where
+/// nobody knows it is left alone.
+#[cfg(unix)]
+fn may_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 0)
 }
 
 /// Ends the program even if something cannot be dropped, such as a file on a device that hangs.

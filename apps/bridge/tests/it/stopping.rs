@@ -4,6 +4,7 @@ use std::{
     io::{Read, Write},
     net::{Shutdown, TcpStream},
     path::Path,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -81,6 +82,26 @@ fn a_second_signal_ends_programs_too() {
     assert_eq!(bridge.finish().0.code(), Some(130));
     let process = Path::new("/proc").join(group.trim());
     until(|| !process.exists());
+}
+
+#[test]
+fn it_goes_on_when_nobody_hears_it() {
+    let (listener, address) = server();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ipfi-bridge"));
+    command.args(["-v", "tcp-listen:127.0.0.1:0", &address]);
+    let mut bridge = command.stderr(Stdio::piped()).spawn().unwrap();
+    let said = answer(bridge.stderr.take().unwrap());
+    let port = said.trim().rsplit(':').next().unwrap().parse().unwrap();
+    for word in ["one\n", "two\n"] {
+        let mut client = connect(port);
+        let (server, _) = listener.accept().unwrap();
+        client.write_all(word.as_bytes()).unwrap();
+        assert_eq!(answer(&server), word);
+    }
+    // As when a terminal is closed.
+    let pid = bridge.id().to_string();
+    assert!(Command::new("kill").args(["-s", "HUP", &pid]).status().unwrap().success());
+    assert_eq!(bridge.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Commands as procedures: what becomes of their processes.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use crate::common::{Running, command, listening, run, until};
 
@@ -91,6 +94,36 @@ fn a_second_signal_ends_what_runs_at_once() {
     until(|| !is_there(&format!("sleep {mark}")));
     for mut call in calls {
         assert_eq!(call.finish().code(), Some(4));
+    }
+}
+
+#[test]
+fn the_end_of_a_terminal_ends_what_runs_unless_it_is_ignored() {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = format!("86404.{}", std::process::id());
+    for (begin, ends) in [("", true), ("trap '' HUP; ", false)] {
+        let mut server = Command::new("sh");
+        server.args(["-c", &format!("{begin}exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_ipfi")]);
+        server.args(["serve", "tcp-listen:127.0.0.1:0", "--drain=100ms", "--exec", "echo=echo $1"]);
+        server.args(["--exec", &format!("long=echo begun; sleep {mark}")]).stdin(Stdio::null());
+        let mut server = Running::start_to_hear_both(server);
+        let address = listening(&mut server);
+        let mut call =
+            Running::start_to_hear_both(command(dir.path(), &["call", &address, "long"]));
+        call.wait_for("\"begun\"");
+        server.signal("HUP");
+        if ends {
+            assert_eq!(server.finish().code(), Some(0));
+            assert!(!is_there(&format!("^sleep {mark}")));
+        } else {
+            assert_eq!(
+                run(dir.path(), &["call", "-r", &address, "echo", "here"], None).out,
+                "here\n"
+            );
+            assert!(is_there(&format!("^sleep {mark}")));
+            server.signal("TERM");
+            assert_eq!(server.finish().code(), Some(0));
+        }
     }
 }
 
