@@ -93,6 +93,8 @@ pub(crate) enum Command {
         shell: clap_complete::Shell,
     },
     /// Prints the man page, or that of a command
+    ///
+    /// `ipfi-bridge man | man -l -` shows it.
     Man {
         /// Which command
         command: Option<String>,

@@ -64,6 +64,8 @@ pub(crate) enum Command {
         shell: clap_complete::Shell,
     },
     /// Prints the man page, or that of a command
+    ///
+    /// `ipfi man call | man -l -` shows it.
     Man {
         /// Which command
         command: Option<String>,

@@ -50,6 +50,8 @@ enum Command {
         shell: clap_complete::Shell,
     },
     /// Prints the man page, or that of a command
+    ///
+    /// `morse man encode | man -l -` shows it.
     Man {
         /// Which command
         command: Option<String>,
