@@ -1,7 +1,7 @@
 //! What the driver and the stream share.
 
 use std::io;
-use std::string::{String, ToString};
+use std::string::String;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -118,7 +118,7 @@ impl State {
     }
 
     pub(crate) fn fail(&mut self, error: &io::Error) {
-        self.failure.get_or_insert_with(|| (error.kind(), error.to_string()));
+        self.failure.get_or_insert_with(|| (error.kind(), ipfi_transport::reason(error)));
     }
 
     /// Wakes whoever has something to do.
