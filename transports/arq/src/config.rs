@@ -146,7 +146,9 @@ pub struct Config {
     /// Bytes that may wait for [`read`](crate::Link::read): at most 32,640 for lines, 4 MiB for
     /// datagrams.
     pub window: u32,
-    /// Bytes that [`write`](crate::Link::write) takes before the other side has them.
+    /// Bytes that [`write`](crate::Link::write) takes before the other side has them. On a line of a
+    /// known rate, those of them that were never sent are at most a frame and what the line carries in
+    /// 50 ms: what waits here can be overtaken by nothing.
     pub send_buffer: u32,
     /// How long the other side may be silent before it is asked whether it is there.
     pub keepalive: Option<Duration>,

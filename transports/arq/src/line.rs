@@ -124,6 +124,17 @@ impl Line {
         Duration::from_nanos(self.free.saturating_sub(nanos(now)))
     }
 
+    /// Bytes that were given out and have not left yet.
+    pub(crate) fn queued(&self, now: Instant) -> usize {
+        match self.nanos_per_byte {
+            None => self.queued,
+            Some(nanos_per_byte) => {
+                let work = self.free.saturating_sub(nanos(now)).div_ceil(nanos_per_byte.max(1));
+                usize::try_from(work).unwrap_or(usize::MAX)
+            }
+        }
+    }
+
     /// For how long nothing has been on it, of what was given out.
     pub(crate) fn idle_for(&self, now: Instant) -> Duration {
         Duration::from_nanos(nanos(now).saturating_sub(self.free))

@@ -117,11 +117,9 @@ impl Outgoing {
         self.capacity = capacity;
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
-        let (taken, _) = bytes.split_at(bytes.len().min(self.room()));
-        self.buffer.extend(taken);
-        self.written += taken.len() as u64;
-        taken.len()
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.buffer.extend(bytes);
+        self.written += bytes.len() as u64;
     }
 
     pub(crate) fn finish(&mut self) {
@@ -165,10 +163,15 @@ impl Outgoing {
         self.first_number + self.sent.len() as u64
     }
 
+    /// Bytes that were written and have never been sent.
+    pub(crate) fn unsent(&self) -> usize {
+        usize::try_from(self.written.saturating_sub(self.fresh)).unwrap_or(usize::MAX)
+    }
+
     /// Bytes that are to go out, for the first time or again.
     pub(crate) fn waiting(&self) -> usize {
         let lost: u64 = self.lost.iter().map(|range| range.end - range.start).sum();
-        usize::try_from(lost + self.written.saturating_sub(self.fresh)).unwrap_or(usize::MAX)
+        self.unsent().saturating_add(usize::try_from(lost).unwrap_or(usize::MAX))
     }
 
     /// Frames without a verdict.

@@ -80,11 +80,11 @@ impl Layer for Arq {
 /// one packet. Reports the errors of [`Ended`](crate::Ended) in an [`io::Error`].
 pub async fn connect(inner: BoxStream, config: Config, id: u32) -> io::Result<BoxStream> {
     let peer = inner.peer();
-    let start = Instant::now();
+    let (start, rate) = (Instant::now(), config.line_rate);
     let link = Link::new(config, id, crate::Instant::from_micros(0));
     let shared = Shared::new(link, start);
     tokio::spawn(driver::run(inner, shared.clone()));
-    let stream = ArqStream::new(shared.clone(), peer);
+    let stream = ArqStream::new(shared.clone(), peer, rate);
     poll_fn(|cx| {
         let mut state = shared.lock();
         if let Some(error) = state.error() {

@@ -6,7 +6,7 @@ use std::string::String;
 use std::task::{Context, Poll};
 use std::vec::Vec;
 
-use ipfi_transport::{ByteStream, Reading, Value};
+use ipfi_transport::{ByteStream, Line, Reading, Value};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::shared::{Shared, to_io};
@@ -18,12 +18,14 @@ const ABORTED: u8 = 2;
 pub(crate) struct ArqStream {
     shared: Shared,
     peer: Option<String>,
+    /// Bytes a second of the line, if known.
+    rate: Option<u32>,
     finished: bool,
 }
 
 impl ArqStream {
-    pub(crate) fn new(shared: Shared, peer: Option<String>) -> Self {
-        Self { shared, peer, finished: false }
+    pub(crate) fn new(shared: Shared, peer: Option<String>, rate: Option<u32>) -> Self {
+        Self { shared, peer, rate, finished: false }
     }
 }
 
@@ -122,6 +124,12 @@ impl ByteStream for ArqStream {
 
     fn peer(&self) -> Option<String> {
         self.peer.clone()
+    }
+
+    fn line(&self) -> Option<Line> {
+        let rate = self.rate?;
+        let now = self.shared.now();
+        Some(Line::new(Some(rate), self.shared.lock().link.queued(now)))
     }
 
     fn health(&self) -> Vec<Reading> {

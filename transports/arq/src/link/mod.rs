@@ -40,6 +40,10 @@ const LINGER: Duration = Duration::from_secs(2);
 const LONG_FRAME: usize = 440;
 /// The largest payload of a modem's frame.
 const MAX_PACKET_PAYLOAD: u16 = 1024;
+/// Beside a frame as large as any, what a line carries in one part of a second in so many may be written before it
+/// is sent. More would only be a queue that nothing urgent can overtake; with less, a program that is
+/// late would make short frames.
+const AHEAD: u32 = 20;
 /// A frame with an acknowledgement, without payload and bitmap.
 const LARGEST_HEADER: usize = 16;
 /// Own greetings heard until this is taken for an echo.
@@ -239,14 +243,30 @@ impl Link {
         } else if self.outgoing.is_finished() {
             Err(WriteError::Finished)
         } else {
-            Ok(self.outgoing.write(bytes))
+            let (taken, _) = bytes.split_at(bytes.len().min(self.writable()));
+            self.outgoing.write(taken);
+            Ok(taken.len())
         }
     }
 
     /// How many bytes [`write`](Self::write) would take.
     #[must_use]
     pub fn writable(&self) -> usize {
-        self.outgoing.room()
+        let ahead = match self.config.line_rate {
+            Some(rate) if self.config.profile == Profile::Serial => {
+                let more = usize::try_from(rate / AHEAD).unwrap_or(usize::MAX);
+                self.largest_payload().saturating_add(more)
+            }
+            _ => usize::MAX,
+        };
+        self.outgoing.room().min(ahead.saturating_sub(self.outgoing.unsent()))
+    }
+
+    /// How many bytes wait before the other side can begin to receive what is written now: those of
+    /// the stream that are to be sent, and those that the medium was given and has not carried yet.
+    #[must_use]
+    pub fn queued(&self, now: Instant) -> usize {
+        self.outgoing.waiting().saturating_add(self.line.queued(now))
     }
 
     /// Whether the other side's link has all bytes written so far.
@@ -446,10 +466,19 @@ impl Link {
         self.turn.as_ref().map_or(fixed, Turn::preamble)
     }
 
-    /// The payload of a full plain frame at present.
-    fn payload_size(&self) -> usize {
+    /// The most that either side takes, and that a line of bytes carries in good time.
+    fn largest_payload(&self) -> usize {
         let theirs = self.peer.as_ref().map_or(usize::MAX, |peer| peer.max_payload);
         let max = usize::from(self.config.max_payload).min(theirs).max(1);
+        match self.config.profile {
+            Profile::Serial => self.line.limit_payload(max).max(MIN_PAYLOAD.min(max)),
+            Profile::HalfDuplex | Profile::FullDuplex | Profile::Datagram => max,
+        }
+    }
+
+    /// The payload of a full plain frame at present.
+    fn payload_size(&self) -> usize {
+        let max = self.largest_payload();
         let header = data_overhead(self.config.profile);
         match self.config.profile {
             Profile::HalfDuplex | Profile::FullDuplex => {
@@ -457,10 +486,7 @@ impl Link {
                 self.outgoing.loss.best_payload(overhead, MIN_PAYLOAD / 2, max)
             }
             Profile::Datagram => max,
-            Profile::Serial => {
-                let max = self.line.limit_payload(max).max(MIN_PAYLOAD.min(max));
-                self.outgoing.loss.best_payload(header + 2, MIN_PAYLOAD, max)
-            }
+            Profile::Serial => self.outgoing.loss.best_payload(header + 2, MIN_PAYLOAD, max),
         }
     }
 }
