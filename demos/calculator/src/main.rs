@@ -18,6 +18,7 @@ async fn main() -> anyhow::Result<()> {
         Server::new(Abacus.into_interface()).options(options).serve(listener).await;
     } else {
         let stream = registry.open(&address).await?;
+        let options = options.line(stream.line());
         options.spawn(stream, Abacus.into_interface()).closed().await;
     }
     Ok(())

@@ -1,20 +1,29 @@
 //! Serves at an address that dials: for whoever is at the other end.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use ipfi::{Interface, WireOptions};
+use ipfi::{Cause, Interface, WireOptions};
 use ipfi_app::{Backoff, Stop};
 use ipfi_transport::{Address, OpenError, Registry};
 
 use super::line::Line;
 use crate::log;
 
+/// Whoever was there for longer may come back soon.
+const LASTING: Duration = Duration::from_secs(5);
+/// How long the end of a line may take, besides two round trips where turns are taken.
+const GOODBYE: Duration = Duration::from_secs(3);
+
 /// Serves one peer after another at an address that dials, until it is stopped: as `ipfi serve`
 /// does, for programs with procedures of their own.
 ///
 /// A plain serial line stays open from one peer to the next, for nothing but their bytes tells them
-/// apart; what else ended is opened again, with waits that grow to 5 s. What runs when it is stopped
-/// has `drain` to finish.
+/// apart; what else ended is opened again, at once if it ended in peace, else after waits that grow
+/// to 5 s. What runs when it is stopped has `drain` to finish.
 ///
 /// # Errors
 ///
@@ -59,13 +68,18 @@ pub async fn serve(
             log::say(&format!("serving at {address}"));
         }
         first = false;
-        backoff = Backoff::new();
+        // Frames follow the speed of the line, or others wait for those of one.
+        let begun = Instant::now();
+        let properties = stream.line();
+        let options = options.clone().line(properties);
+        let round_trip = properties.and_then(|line| line.round_trip).unwrap_or_default();
         // On a line without sessions, one peer after another speaks on the same stream.
         let line = Line::new(stream);
+        let mut in_peace = false;
         loop {
             let arrived = tokio::select! {
                 arrived = line.peer_arrives() => arrived,
-                () = stop.requested() => return Ok(()),
+                () = stop.requested() => break,
             };
             if !arrived {
                 break;
@@ -76,15 +90,27 @@ pub async fn serve(
                 () = stop.requested() => wire.close(Some(drain)).await,
             };
             log::detail(|| format!("the peer at {address} has gone: {cause}"));
-            if stop.is_requested() {
-                return Ok(());
-            }
-            if !device || !address.layers.is_empty() {
+            in_peace = cause == Cause::Graceful;
+            if stop.is_requested() || !device || !address.layers.is_empty() {
                 break;
             }
         }
-        if exclusive && !device {
+        if device {
+            // A layer may have to tell the other side that this is the end, and has the device until then.
+            let _ = tokio::time::timeout(GOODBYE + 2 * round_trip, line.end()).await;
+        }
+        if stop.is_requested() || exclusive && !device {
             return Ok(()); // standard input has no second peer
+        }
+        if in_peace || begun.elapsed() > LASTING {
+            backoff = Backoff::new();
+        }
+        if in_peace {
+            continue;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next()) => {}
+            () = stop.requested() => return Ok(()),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use ipfi_transport::BoxStream;
@@ -27,11 +27,22 @@ struct Inner {
     /// Where the wire that is under way ends; `None` once it has.
     ends: Option<Ends>,
     ended: bool,
+    /// A wire has the stream, and may have something to write yet.
+    is_shared: bool,
+    /// Whoever waits until none has.
+    ender: Option<Waker>,
 }
 
 impl Line {
     pub(super) fn new(stream: BoxStream) -> Self {
-        Self(Arc::new(Mutex::new(Inner { stream, early: Vec::new(), ends: None, ended: false })))
+        Self(Arc::new(Mutex::new(Inner {
+            stream,
+            early: Vec::new(),
+            ends: None,
+            ended: false,
+            is_shared: false,
+            ender: None,
+        })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -65,13 +76,52 @@ impl Line {
 
     /// The stream for one wire; when that drops it, it is still there.
     pub(super) fn share(&self) -> Share {
-        self.lock().ends = Some(Ends::new());
+        let mut inner = self.lock();
+        inner.ends = Some(Ends::new());
+        inner.is_shared = true;
         Share(Self(self.0.clone()))
+    }
+
+    /// Ends the line itself when the last wire on it has written all: until both sides know that it is
+    /// over, or the device below is free to be opened again.
+    pub(super) async fn end(self) {
+        poll_fn(|cx| {
+            let inner = &mut *self.lock();
+            if inner.is_shared {
+                inner.ender = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            Pin::new(&mut inner.stream).poll_shutdown(cx).map(drop)
+        })
+        .await;
+        poll_fn(|cx| {
+            let mut chunk = [0; CHUNK];
+            loop {
+                let mut buffer = ReadBuf::new(&mut chunk);
+                let read = Pin::new(&mut self.lock().stream).poll_read(cx, &mut buffer);
+                match read {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                    Poll::Ready(_) => return Poll::Ready(()),
+                }
+            }
+        })
+        .await;
     }
 }
 
 /// The stream for one wire.
 pub(super) struct Share(Line);
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut inner = self.0.lock();
+        inner.is_shared = false;
+        if let Some(ender) = inner.ender.take() {
+            ender.wake();
+        }
+    }
+}
 
 impl AsyncRead for Share {
     fn poll_read(
