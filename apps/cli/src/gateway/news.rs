@@ -273,10 +273,14 @@ fn of_either(from: &mut Peer, to: &mut Peer, event: Event, now: Instant) {
                 }
             }
         }
+        // Why the wire was lost comes next; only then its callers are told.
+        Event::Failed { call, failure } if failure.code == Code::WIRE_LOST => {
+            from.note_lost(call, failure.started);
+        }
         Event::Failed { call, failure } => {
             if let Some((_, id)) = from.calls.remove(&call) {
                 to.incoming.remove(&id);
-                to.engine.fail(id, &relay::told(failure, DOWN));
+                to.engine.fail(id, &failure);
             }
         }
         Event::Stopped { stream, code } => {

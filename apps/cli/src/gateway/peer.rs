@@ -1,12 +1,12 @@
 //! One wire of a gateway, and what of it is what on another.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     task::Waker,
 };
 
 use ipfi::{
-    Code, Priority,
+    Code, Priority, Started,
     proto::{
         CallId, CallbackId, Connection, Direction, Handle, IncomingId, Instant, Items, Received,
         RemoteCallbackId, StreamId,
@@ -39,6 +39,8 @@ pub(super) struct Peer {
     pub(super) incoming: BTreeMap<IncomingId, Place>,
     /// Calls that we opened, for another.
     pub(super) calls: BTreeMap<CallId, (Key, IncomingId)>,
+    /// Those of them that were lost with the wire before they were sent.
+    pub(super) unsent: BTreeSet<CallId>,
     pub(super) streams: BTreeMap<StreamId, (Key, StreamId)>,
     /// Callbacks of another that it holds.
     pub(super) given: BTreeMap<CallbackId, (Key, RemoteCallbackId)>,
@@ -164,6 +166,7 @@ impl Peer {
             bound: Vec::new(),
             incoming: BTreeMap::new(),
             calls: BTreeMap::new(),
+            unsent: BTreeSet::new(),
             streams: BTreeMap::new(),
             given: BTreeMap::new(),
             taken: BTreeMap::new(),
@@ -178,6 +181,7 @@ impl Peer {
         self.bound = Vec::new();
         self.incoming.clear();
         self.calls.clear();
+        self.unsent.clear();
         self.streams.clear();
         self.given.clear();
         self.taken.clear();
@@ -189,6 +193,13 @@ impl Peer {
     pub(super) fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
+        }
+    }
+
+    /// A call was lost with the wire.
+    pub(super) fn note_lost(&mut self, call: CallId, started: Started) {
+        if started == Started::No {
+            self.unsent.insert(call);
         }
     }
 

@@ -156,18 +156,6 @@ pub(super) fn cut(peer: &mut Peer, stream: StreamId, text: &str) {
     peer.engine.stop(stream, Code::DROPPED);
 }
 
-/// How a call that was lost with its wire failed, for its caller: that its own wire is gone is not
-/// true.
-pub(super) fn told(failure: Failure, text: &str) -> Failure {
-    if failure.code != Code::WIRE_LOST {
-        return failure;
-    }
-    match failure.started {
-        Started::No => Failure::new(Code::GOING_AWAY, Started::No).with_text(text),
-        started => Failure::new(Code::FAILED, started).with_text(text),
-    }
-}
-
 /// `gone` is not there any more: what it had to do with `other` ends there.
 pub(super) fn separate(gone: &Peer, other: &mut Peer, text: &str) {
     for place in gone.incoming.values() {
@@ -178,9 +166,15 @@ pub(super) fn separate(gone: &Peer, other: &mut Peer, text: &str) {
             other.engine.cancel(*id, Code::CANCELLED);
         }
     }
-    for (_, call) in gone.calls.values().filter(|(key, _)| *key == other.key) {
+    for (id, (_, call)) in gone.calls.iter().filter(|(_, (key, _))| *key == other.key) {
         if other.incoming.remove(call).is_some() {
-            let failure = Failure::new(Code::FAILED, Started::Maybe).with_text(text);
+            let failure = if gone.unsent.contains(id) {
+                Failure::new(Code::GOING_AWAY, Started::No).with_text(text)
+            } else {
+                // Not WIRE_LOST: the caller's own wire is there.
+                let text = format!("{text}; it may have run");
+                Failure::new(Code::FAILED, Started::Maybe).with_text(text)
+            };
             other.engine.fail(*call, &failure);
         }
     }
