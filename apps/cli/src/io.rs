@@ -6,7 +6,7 @@ use std::{
 };
 
 use ipfi::proto::{Connection, Instant};
-use ipfi_transport::{BoxStream, ByteStream, Reading};
+use ipfi_transport::{BoxStream, ByteStream, Line, Reading};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     time::{Instant as Time, Sleep},
@@ -154,6 +154,11 @@ impl Io {
             engine.handle_timeout(self.clock.now());
         }
         late
+    }
+
+    /// What is known of the line below.
+    pub(crate) fn line(&self) -> Option<Line> {
+        self.stream.line()
     }
 
     /// How the link fares.

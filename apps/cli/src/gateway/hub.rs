@@ -12,6 +12,7 @@ use ipfi::{
 };
 
 use super::{
+    pace::Pace,
     peer::{Key, Peer, TARGET},
     relay,
     stats::Stats,
@@ -54,6 +55,8 @@ pub(super) struct Hub {
     pub(super) queue: BTreeSet<(u64, Key)>,
     /// How much the one that was served last has had.
     pub(super) served: u64,
+    /// How much more the slow wire may be given now.
+    pub(super) pace: Pace,
     /// Procedures that have numbers on the slow wire.
     pub(super) targets: BTreeMap<(String, u64), Target>,
     /// What was asked about the device, and what it said.
@@ -78,6 +81,7 @@ impl Hub {
             codec: 0,
             queue: BTreeSet::new(),
             served: 0,
+            pace: Pace::default(),
             targets: BTreeMap::new(),
             descriptions: VecDeque::new(),
             asking: BTreeMap::new(),

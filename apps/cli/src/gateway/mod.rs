@@ -2,6 +2,7 @@
 
 mod hub;
 mod news;
+mod pace;
 mod peer;
 mod relay;
 mod stats;
@@ -10,7 +11,8 @@ mod tests;
 mod turns;
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
     time::{Duration, Instant},
@@ -173,16 +175,28 @@ impl Shared {
     /// Carries the bytes of one wire to its end.
     async fn carry(&self, key: Key, stream: BoxStream) {
         let mut io = Io::new(stream, self.clock);
+        let mut rest = pin!(tokio::time::sleep(Duration::ZERO));
         poll_fn(|cx| {
             let mut hub = self.lock();
             if let Some(peer) = hub.peer(key) {
                 peer.waker = Some(cx.waker().clone());
             }
             for _ in 0..ROUNDS {
+                if key == TARGET {
+                    hub.pace.look(io.line());
+                }
                 let moved = io.poll(&mut OfHub { hub: &mut hub, key }, cx);
                 let learned = hub.relay(key, self.clock.now());
                 if moved || learned {
                     continue;
+                }
+                if key == TARGET
+                    && let Some(wait) = hub.pause(io.line())
+                {
+                    rest.as_mut().reset(tokio::time::Instant::now() + wait);
+                    if rest.as_mut().poll(cx).is_ready() {
+                        continue;
+                    }
                 }
                 let over = hub.peer(key).is_none_or(|peer| peer.engine.is_closed());
                 return if over && io.is_written() { Poll::Ready(()) } else { Poll::Pending };
@@ -248,9 +262,11 @@ async fn keep_up(
 ) -> Result<(), Error> {
     let mut backoff = Backoff::new();
     let mut codec = CODEC;
+    let mut away = false;
     loop {
         match registry.open(target).await {
             Ok(stream) => {
+                away = false;
                 let mut config = Config::default().with_codec(codec);
                 let line = stream.line();
                 if let Some(rate) = line.and_then(|line| line.bytes_per_second) {
@@ -277,6 +293,10 @@ async fn keep_up(
                 }
             }
             Err(error) if error.is_usage() => return Err(error.into()),
+            // Once for each time that it is away.
+            Err(error) if !std::mem::replace(&mut away, true) => {
+                log::say(&format!("{error}; trying again"));
+            }
             Err(error) => log::detail(|| error.to_string()),
         }
         tokio::time::sleep(backoff.next()).await;

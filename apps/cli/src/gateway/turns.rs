@@ -1,8 +1,9 @@
 //! Whose turn it is on the shared wire.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use ipfi::proto::{Instant, Target};
+use ipfi_transport::Line;
 
 use super::{
     hub::Hub,
@@ -17,8 +18,9 @@ const PER_CALL: u64 = 16;
 /// them all.
 const QUANTUM: usize = 512;
 impl Hub {
-    /// Bytes for a wire. Only when the slow wire has taken all that it was given, it gets more: so a
-    /// client that comes late does not wait for all that the others had to say.
+    /// Bytes for a wire. Only when the slow wire has taken all that it was given, and what waits below
+    /// is little, it gets more: so a client that comes late does not wait for all that the others had
+    /// to say.
     pub(super) fn transmit(&mut self, key: Key, now: Instant, buffer: &mut [u8]) -> usize {
         loop {
             let Some(peer) = self.peer(key) else { return 0 };
@@ -32,16 +34,12 @@ impl Hub {
     /// Gives the slow wire what the clients want that had least of it. `false`: nobody wants
     /// anything, or nothing can be done now.
     fn feed(&mut self, now: Instant) -> bool {
-        let Self { queue, clients, target, targets, asking, stats, .. } = self;
-        let Some(target) = target else { return false };
+        let quantum = QUANTUM.min(self.pace.room());
         let mut fed = 0;
-        while fed < QUANTUM {
-            let most = target.engine.peer_limits().max_calls as usize;
-            let room = target.engine.stats().calls < most;
-            let next = queue.iter().find(|(_, key)| {
-                clients.get(key).is_some_and(|client| client.backlog.has_work(room))
-            });
-            let Some(&(served, key)) = next else { break };
+        while fed < quantum {
+            let Some((served, key, room)) = self.next() else { break };
+            let Self { queue, clients, target, targets, asking, stats, .. } = self;
+            let Some(target) = target else { break };
             queue.remove(&(served, key));
             self.served = self.served.max(served);
             let Some(client) = clients.get_mut(&key) else { continue };
@@ -79,7 +77,24 @@ impl Hub {
             }
             client.wake();
         }
+        self.pace.fed(fed);
         fed > 0
+    }
+
+    /// Whose turn it is, with what it had, and whether the slow wire takes another call. `None`: nobody
+    /// wants anything that can be done now.
+    fn next(&self) -> Option<(u64, Key, bool)> {
+        let target = self.target.as_ref()?;
+        let most = target.engine.peer_limits().max_calls as usize;
+        let room = target.engine.stats().calls < most;
+        let wants = |key| self.clients.get(key).is_some_and(|client| client.backlog.has_work(room));
+        let (served, key) = self.queue.iter().find(|(_, key)| wants(key))?;
+        Some((*served, *key, room))
+    }
+
+    /// How long to wait until the slow wire, whose line is as it says, takes more of what there is.
+    pub(super) fn pause(&self, line: Option<Line>) -> Option<Duration> {
+        self.next().and_then(|_| self.pace.pause(line?))
     }
 
     /// A client wants something of the slow wire.

@@ -18,13 +18,13 @@ use crate::{
 /// Bytes a second: 115,200 baud.
 const RATE: &str = "rate=11520";
 
-struct Gateway {
-    process: Running,
+pub(crate) struct Gateway {
+    pub(crate) process: Running,
     address: String,
     port: u16,
 }
 
-fn gateway(dir: &Path, target: &str, more: &[&str]) -> Gateway {
+pub(crate) fn gateway(dir: &Path, target: &str, more: &[&str]) -> Gateway {
     let mut process = command(dir, &["gateway", "-v", "tcp-listen:127.0.0.1:0", target]);
     process.args(["--stats=json"]).args(more);
     let mut process = Running::start_to_hear_both(process);
@@ -46,7 +46,7 @@ impl Gateway {
         std::fs::read_dir(path).unwrap().count()
     }
 
-    async fn client(&self) -> Wire {
+    pub(crate) async fn client(&self) -> Wire {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         stream.set_nodelay(true).unwrap();
         WireOptions::new().codec(Codec::MessagePack).spawn(stream, Interface::new())
@@ -203,7 +203,9 @@ fn a_device_that_is_unplugged_comes_back() {
     stopper.stop();
     runtime().block_on(serving).unwrap();
     gateway.process.wait_for("lost `unix:");
-    held.wait_for("ipfi: `wait`");
+    let said = held.wait_for("ipfi: `wait`");
+    assert!(said.contains(": the shared wire was lost: "), "{said}");
+    assert!(said.ends_with("; it may have run"), "{said}");
     assert_eq!(held.finish().code(), Some(6));
     let mut late = Running::start_to_hear_both(command(
         dir.path(),

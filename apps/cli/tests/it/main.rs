@@ -6,6 +6,7 @@ mod call;
 mod cli;
 mod common;
 mod errors;
+mod fairness;
 mod gateway;
 mod links;
 mod serve;
