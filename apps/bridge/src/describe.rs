@@ -7,6 +7,9 @@ use ipfi_transport::{Description, Registry, reason};
 
 use crate::{cli::Cli, exit::BridgeError};
 
+/// Columns of a terminal, less two.
+const WIDTH: usize = 78;
+
 /// Every transport in a line, or one in full.
 pub(crate) fn transports(registry: &Registry, name: Option<&str>) -> anyhow::Result<()> {
     let text = match name {
@@ -60,14 +63,32 @@ fn in_full(description: &Description) -> String {
         text.push_str("\nOptions:\n");
         for option in &description.options {
             let _ = writeln!(text, "  {}={}", option.key, option.value);
-            let default = match option.default.as_str() {
-                "" => String::new(),
-                default => format!(" [default: {default}]"),
-            };
-            let _ = writeln!(text, "      {}{default}", option.help.replace('\n', " "));
+            let default = format!("[default: {}]", option.default);
+            let default = (!option.default.is_empty()).then_some(default.as_str());
+            wrap(&mut text, "      ", option.help.split_whitespace().chain(default));
         }
     }
     text
+}
+
+/// Adds words in lines of [`WIDTH`].
+fn wrap<'a>(to: &mut String, indent: &str, words: impl Iterator<Item = &'a str>) {
+    let mut column = 0;
+    for word in words {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width <= WIDTH {
+            to.push(' ');
+            column += 1 + width;
+        } else {
+            if column > 0 {
+                to.push('\n');
+            }
+            to.push_str(indent);
+            column = indent.len() + width;
+        }
+        to.push_str(word);
+    }
+    to.push('\n');
 }
 
 /// Every plug-in on PATH.

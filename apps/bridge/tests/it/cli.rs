@@ -19,6 +19,8 @@ fn every_transport_is_listed_and_described() {
         let (code, out, _) = run(&["transports", name]);
         assert_eq!(code, 0);
         assert!(out.contains("Examples:"), "{name} has no example:\n{out}");
+        let fits = |line: &str| line.chars().count() < 80;
+        assert!(out.lines().all(fits), "a terminal breaks lines of {name}:\n{out}");
     }
     let (_, tcp, _) = run(&["transports", "tcp"]);
     insta::assert_snapshot!(tcp);
