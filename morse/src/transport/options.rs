@@ -95,7 +95,8 @@ ipfi_transport::options! {
         channel: String = "common",
         /// An air simulated for all processes on this machine that name it, instead of sound.
         air: Option<String> = "",
-        /// What a simulated air does to what is heard, as `snr=10/room=0.5:3`; see `morse air`.
+        /// What a simulated air does to what is heard, as `snr=10/room=0.5:3`: what `--air` of `morse
+        /// encode` takes, with slashes for commas and colons for slashes.
         weather: Weather = "",
         /// Keys a transmitter while sending: `rts:DEVICE` or `dtr:DEVICE` of a serial port.
         ptt: Option<String> = "",
