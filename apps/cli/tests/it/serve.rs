@@ -170,6 +170,7 @@ fn arguments_are_words_and_nothing_else() {
 fn too_many_at_once_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = command(dir.path(), &["serve", "tcp-listen:127.0.0.1:0", "--max-running=1"]);
+    server.arg("--drain=0s");
     server.args(["--exec", "long=echo begun; exec sleep 86402"]);
     let mut server = Running::start_to_hear_both(server);
     let address = listening(&mut server);
@@ -179,4 +180,8 @@ fn too_many_at_once_are_refused() {
     assert_eq!(refused.code, 5);
     let text = "ipfi: `long`: refused: too many calls at once: 1 may run and 0 wait\n";
     assert_eq!(refused.err, text);
+    // What there is can still be asked.
+    assert_eq!(run(dir.path(), &["list", &address, "long"], None).code, 0);
+    server.signal("TERM");
+    assert_eq!(server.finish().code(), Some(0));
 }
