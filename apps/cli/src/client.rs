@@ -46,7 +46,10 @@ pub(crate) async fn run(mut client: impl Client, registry: &Registry) -> Exit {
     let mut link = None;
     let result = tokio::select! {
         result = client.work(registry, &mut link, &mut out) => result,
-        () = signals.next() => Err(Error::Interrupted),
+        () = signals.next() => {
+            log::clear_line();
+            Err(Error::Interrupted)
+        }
     };
     log::progress("");
     // Nobody waits any more: for what is unwritten, or for a peer that takes its time.

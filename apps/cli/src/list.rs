@@ -1,16 +1,19 @@
 //! `ipfi list ADDRESS`: what a peer offers.
 
+use std::time::Duration;
+
 use clap::Args;
 use ipfi_transport::Registry;
 
 use crate::{
     cache::Cache,
-    client::Client,
+    client::{Client, after, until},
     connect::Peer,
     exit::Error,
     link::Link,
     log::{BOLD, DIM, clean, styled},
     output::Output,
+    time,
 };
 
 /// The arguments of `ipfi list`.
@@ -25,6 +28,10 @@ pub(crate) struct List {
     /// Prints a JSON object for each procedure
     #[arg(long)]
     json: bool,
+
+    /// Gives up when it takes longer, dialling included
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    deadline: Option<Duration>,
 }
 
 impl Client for &List {
@@ -34,9 +41,13 @@ impl Client for &List {
         link: &mut Option<Link>,
         out: &mut Output,
     ) -> Result<(), Error> {
-        let link = self.peer.open(registry, link).await?;
         let address = &self.peer.address;
-        let description = self.peer.describe(link, &Cache::new()).await?.ok_or_else(|| {
+        let description = async {
+            let link = self.peer.open(registry, link).await?;
+            self.peer.describe(link, &Cache::new()).await
+        };
+        let description = until(after(self.deadline), || Error::late(address), description).await?;
+        let description = description.ok_or_else(|| {
             Error::Refused(format!("`{address}` does not tell what it offers: you have to know"))
         })?;
         let mut procedures = description.procedures;

@@ -90,6 +90,12 @@ pub(crate) fn progress(text: &str) {
     }
 }
 
+/// Takes the line away on which somebody typed Ctrl-C: the prompt comes there.
+pub(crate) fn clear_line() {
+    PROGRESS.store(true, Relaxed);
+    progress("");
+}
+
 fn write(text: &str) {
     progress("");
     let _ = writeln!(io::stderr(), "{text}");

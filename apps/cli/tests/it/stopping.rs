@@ -175,6 +175,9 @@ fn a_deadline_covers_all_that_comes_before_the_call() {
         assert_eq!((done.code, done.err.as_str()), (7, late), "{address}");
         let done = run(dir.path(), &["bench", address, "f", "--deadline", "100ms"], None);
         assert_eq!((done.code, done.err.as_str()), (7, late), "{address}");
+        let done = run(dir.path(), &["list", address, "--deadline", "100ms"], None);
+        let late = format!("ipfi: `{address}`: the deadline passed\n");
+        assert_eq!((done.code, done.err), (7, late));
     }
     let given = ["call", sleep, "f", "--signature=()", "--deadline=100ms"];
     assert_eq!(run(dir.path(), &given, None).code, 7);
