@@ -47,6 +47,30 @@ fn two_hundred_clients_of_a_serial_line_get_the_same() {
     assert!(total > 0.8 * 11_520.0 * 60.0 * f64::from(minutes), "{total}");
 }
 
+/// Though all the calls that are under way would fit in the queue below.
+#[test]
+fn who_makes_many_calls_at_once_gets_no_more_than_who_makes_few() {
+    let mut world = World::new(WhileDown::Wait);
+    world.plug_in();
+    let keys: Vec<_> = (0..40).map(|_| world.join()).collect();
+    let mut made = vec![0; keys.len()];
+    for _ in 0..2000 {
+        for ((n, key), made) in keys.iter().enumerate().zip(&mut made) {
+            let at_once = if n % 4 == 0 { 16 } else { 2 };
+            while *made < world.client(*key).answers.len() + at_once {
+                world.call(*key, "echo", &[0; 20]);
+                *made += 1;
+            }
+        }
+        world.run(Duration::from_millis(10));
+    }
+    let calls = |key| u32::try_from(world.clients[key].answers.len()).unwrap();
+    let shares: Vec<_> = keys.iter().map(|key| f64::from(calls(key))).collect();
+    let spread = spread(&shares);
+    println!("spread {:.1} %", spread * 100.0);
+    assert!(spread < 0.2, "{spread}: {shares:?}");
+}
+
 #[test]
 fn a_client_of_many_streams_gets_no_more_than_one_of_few() {
     let mut world = World::new(WhileDown::Wait);

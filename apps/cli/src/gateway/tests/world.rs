@@ -1,6 +1,9 @@
 //! A device behind a slow line, a gateway, and clients.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use ipfi::{
     Limits, Priority, Started,
@@ -10,13 +13,17 @@ use ipfi::{
     },
 };
 
+use ipfi_transport::Line;
+
 use super::super::{
     hub::{Hub, Policy, WhileDown},
     peer::{Key, TARGET},
 };
 
 /// Bytes a second each way: 115,200 baud with a start and a stop bit.
-pub(super) const RATE: u64 = 11_520;
+pub(super) const RATE: u32 = 11_520;
+/// What takes bytes below the gateway before the line does.
+const BELOW: usize = 32 << 10;
 const TICK: Duration = Duration::from_millis(10);
 
 /// What a device does.
@@ -229,6 +236,8 @@ pub(super) struct World {
     pub(super) hub: Hub,
     pub(super) device: Option<Device>,
     pub(super) clients: BTreeMap<Key, Client>,
+    /// What was given to the slow wire and has not been carried yet.
+    below: VecDeque<u8>,
 }
 
 impl World {
@@ -237,11 +246,11 @@ impl World {
             Limits { max_calls: 32, max_streams: 32, stream_window: 4096, ..Limits::default() };
         let now = Instant::from_micros(0);
         let hub = Hub::new(Policy { while_down, limits });
-        Self { now, hub, device: None, clients: BTreeMap::new() }
+        Self { now, hub, device: None, clients: BTreeMap::new(), below: VecDeque::new() }
     }
 
     pub(super) fn plug_in(&mut self) {
-        let config = Config::default().with_codec(2).with_speed(RATE);
+        let config = Config::default().with_codec(2).with_speed(RATE.into());
         self.hub.connect(config, self.now);
         self.device = Some(Device::new(self.now));
     }
@@ -249,6 +258,7 @@ impl World {
     /// The line is cut.
     pub(super) fn unplug(&mut self) {
         self.device = None;
+        self.below.clear();
         self.hub.peer(TARGET).unwrap().engine.receive_end();
         self.hub.relay(TARGET, self.now);
         self.hub.remove(TARGET);
@@ -325,7 +335,11 @@ impl World {
         // What the line carries in this time, each way.
         let mut there = vec![0; usize::try_from(RATE / 100).unwrap()];
         let mut back = there.clone();
-        let n = self.hub.transmit(TARGET, now, &mut there);
+        self.fill();
+        let n = self.below.len().min(there.len());
+        for (place, byte) in there.iter_mut().zip(self.below.drain(..n)) {
+            *place = byte;
+        }
         if let Some(device) = &mut self.device {
             device.engine.receive(now, &there[..n]).unwrap();
             device.engine.handle_timeout(now);
@@ -336,6 +350,19 @@ impl World {
             target.engine.handle_timeout(now);
         }
         self.local();
+    }
+
+    /// Below the gateway there is room for much more than the line carries, as in a layer.
+    fn fill(&mut self) {
+        let mut buffer = [0; 4096];
+        self.hub.pace.look(Some(Line::new(Some(RATE), self.below.len())));
+        while self.below.len() < BELOW {
+            let n = self.hub.transmit(TARGET, self.now, &mut buffer);
+            if n == 0 {
+                return;
+            }
+            self.below.extend(&buffer[..n]);
+        }
     }
 
     /// All that takes no time: clients are near.
