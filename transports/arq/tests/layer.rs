@@ -49,6 +49,19 @@ async fn is_reliable_and_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn tells_its_rate_and_what_waits() {
+    let (mut known, mut unknown) = pair(",rate=11520").await.unwrap();
+    let line = known.line().unwrap();
+    assert_eq!(line.bytes_per_second, Some(11_520));
+    let before = line.queued;
+    let taken = known.write(&vec![0; 40_000]).await.unwrap();
+    assert_eq!(taken, 1024 + 576);
+    assert_eq!(known.line().unwrap().queued - before, taken);
+    assert_eq!(unknown.line(), None);
+    assert_eq!(unknown.write(&vec![0; 40_000]).await.unwrap(), 32 << 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn carries_bytes_both_ways_through_noise() {
     let (left, right) = pair(",flip=3e-4,drop=1e-4,rate=11520,delay=5ms").await.unwrap();
     let text: Vec<u8> = (0..=255).cycle().take(100_000).collect();

@@ -54,6 +54,24 @@ fn the_systems_queue_stays_short() {
 }
 
 #[test]
+fn what_waits_for_a_line_is_little_and_told() {
+    let mut world = clean_pair(1);
+    world.end(0).to_write = 100_000;
+    let mut longest = 0;
+    while world.end(1).read < 100_000 {
+        world.run_for(MS);
+        let now = world.now;
+        longest = longest.max(world.end(0).link.queued(now));
+    }
+    // A frame and 50 ms that were never sent, and a frame and 10 ms on their way.
+    assert!(longest <= 1024 + 576 + 1024 + 20 + 116, "{longest} bytes");
+    assert!(longest > 2000, "the line would fall idle with {longest} bytes");
+    assert!(world.now.as_micros() < 9_200_000, "it fell idle: {:?}", world.now);
+    let now = world.now;
+    assert_eq!(world.end(0).link.queued(now), 0);
+}
+
+#[test]
 fn each_side_finishes_for_itself() {
     let mut world = clean_pair(2);
     world.end(0).to_write = 3000;

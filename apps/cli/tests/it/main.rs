@@ -5,6 +5,7 @@
 mod call;
 mod cli;
 mod common;
+mod dialled;
 mod errors;
 mod fairness;
 mod gateway;
