@@ -94,7 +94,7 @@ async def serve(address: str, procedures: dict[str, Callable]) -> None:
     server = await (asyncio.start_unix_server(accept, where) if scheme == "unix" else
                     asyncio.start_server(accept, host.strip("[]"), int(port)))
     at = where if scheme == "unix" else "%s:%d" % server.sockets[0].getsockname()[:2]
-    print("listening at", at, flush=True)
+    print(f"listening at {scheme}:{at}", flush=True)
     await server.serve_forever()
 
 

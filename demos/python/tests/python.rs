@@ -168,9 +168,8 @@ async fn rust_calls_python() {
     for (scheme, place) in [("tcp", "127.0.0.1:0".to_owned()), ("unix", path("s"))] {
         let (_server, at) = listen(&format!("{scheme}-listen:{place}")).await;
         for _ in 0..2 {
-            let reach = format!("{scheme}:{at}");
-            let stream = dial(&registry, &reach).await;
-            timeout(PATIENCE, converse(stream, &reach)).await.unwrap();
+            let stream = dial(&registry, &at).await;
+            timeout(PATIENCE, converse(stream, &at)).await.unwrap();
         }
     }
     let exec = format!("exec:python3 {} serve stdio:", demo().join("example.py").display());
@@ -222,7 +221,7 @@ async fn python_calls_rust() {
 #[tokio::test]
 async fn python_calls_python() {
     let (_server, at) = listen("tcp-listen:127.0.0.1:0").await;
-    let call = python("example.py").args(["call", &format!("tcp:{at}")]).output();
+    let call = python("example.py").args(["call", &at]).output();
     let output = timeout(PATIENCE, call).await.unwrap().unwrap();
     let expected = "2 + 3 = 5\ncounted: 0 1 2 3 4\nmean: 3.0\n  frame 1\n  frame 2\n  frame 3\n\
                     rendered: 3 frames\nerror: no numbers have no mean (code 300)\n";
