@@ -52,15 +52,18 @@ pub(crate) async fn run(mut client: impl Client, registry: &Registry) -> Exit {
         }
     };
     log::progress("");
-    // Nobody waits any more: for what is unwritten, or for a peer that takes its time.
+    // A call that has its answer ends in peace.
+    let answered =
+        matches!(result, Ok(()) | Err(Error::Refused(_) | Error::Remote(_) | Error::Lost { .. }));
+    // Who stopped it reads no more of what it says.
     let hurry = matches!(result, Err(Error::Interrupted | Error::Deadline(_) | Error::Io { .. }));
     let result = client.conclude(result, &mut out);
     let mut exit = None;
     let telling = async { exit = Some(tell(result, hurry, &mut out).await) };
     let goodbye = async {
         match &mut link {
-            Some(link) if hurry => link.give_up().await,
-            Some(link) => link.close().await,
+            Some(link) if answered => link.close().await,
+            Some(link) => link.give_up().await,
             None => {}
         }
     };

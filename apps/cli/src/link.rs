@@ -20,6 +20,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// The same for somebody who gave up, beside the time that so many bytes take.
 const FAREWELL: Duration = Duration::from_millis(500);
 const FAREWELL_BYTES: u32 = 128;
+/// The same where nobody said hello, so that nobody may be there to hear it.
+const BRIEFLY: Duration = Duration::from_millis(50);
 
 /// A wire of which this program is the only user.
 pub(crate) struct Link {
@@ -145,8 +147,7 @@ impl Link {
 
     /// Leaves at once: tells the peer what was cancelled, and awaits no answer.
     pub(crate) async fn give_up(&mut self) {
-        // Without a hello nobody may be there to hear it.
-        let within = if self.greeted { self.farewell } else { Duration::ZERO };
+        let within = if self.greeted { self.farewell } else { BRIEFLY };
         let farewell = async {
             self.written().await;
             self.engine.abort(Code::CANCELLED, "");

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     os::fd::AsFd,
     path::Path,
@@ -11,14 +11,20 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
+    time::{Duration, Instant},
 };
 
 use ipfi::{Callback, Interface, Sender, WireOptions};
+use ipfi_app::testing::pause;
 
 use crate::{
     common::{Running, command, run, until},
     service,
 };
+
+/// Heads of frames (`core/proto/SPEC.md`, section 4).
+const CANCEL: u8 = 0xc4;
+const GOAWAY: u8 = 0xcf;
 
 /// What a procedure has done that goes on for ever.
 #[derive(Clone, Default)]
@@ -137,21 +143,40 @@ fn a_slow_reader_gets_everything() {
     }
     assert!(lines.next().is_none());
     assert_eq!((call.finish().code(), text(err).as_str()), (Some(0), ""));
-    // The deadline is one of the call. What it left behind may be read as slowly as one likes.
-    let (mut call, out, _err) = unread(
-        dir.path(),
-        &["call", &address, "-r", "greet", &"x".repeat(120_000), "--deadline=5s"],
-    );
+    // The deadline is one of the call: what it brought may be read later.
+    let deadline = Duration::from_secs(3);
+    let greet = ["call", &address, "-r", "greet", &"x".repeat(120_000), "--deadline=3s"];
+    let (mut call, out, _err) = unread(dir.path(), &greet);
     until_full(&out);
-    until(|| call.child().try_wait().unwrap().is_some() || is_asleep(call.pid()));
+    pause(deadline);
     assert_eq!(text(out).len(), 120_000 + "Hello, !\n".len());
     assert_eq!(call.finish().code(), Some(0));
 }
 
-/// Whether the process waits for something.
-fn is_asleep(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" S"))
+#[test]
+fn nobody_awaits_the_end_of_a_call_that_was_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp:{}", listener.local_addr().unwrap());
+    let mut call =
+        command(dir.path(), &["call", &address, "f", "--stream", "--signature=(Receiver<u8>)"]);
+    call.stdin(Stdio::piped());
+    let mut call = Running::start(call);
+    // A peer that says hello with the smallest limits, takes everything and answers nothing.
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.write_all(&[0x1f, 0xf1, 1, 2, 0, 0, 0, 0]).unwrap();
+    let mut hello_and_call = [0; 8 + 8];
+    stream.read_exact(&mut hello_and_call).unwrap();
+    // A line that is no number ends the call.
+    let begun = Instant::now();
+    call.child().stdin.take().unwrap().write_all(b"x\n").unwrap();
+    assert_eq!(call.finish().code(), Some(2));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    call.wait_for("ipfi: line 1 of standard input: u8 is wanted, not x");
+    // The peer was told: CANCEL and GOAWAY are among the last words.
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert!(rest.contains(&CANCEL) && rest.contains(&GOAWAY), "{rest:x?}");
 }
 
 #[test]
