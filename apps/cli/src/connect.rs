@@ -32,6 +32,9 @@ pub(crate) struct Peer {
 /// The transport that is our own standard input and output.
 const STANDARD_STREAMS: &str = "stdio";
 
+/// The option by which a program at the other end may use our terminal.
+const TERMINAL: &str = "terminal";
+
 /// An address on which calls can be made or served.
 pub(crate) async fn check(registry: &Registry, text: &str) -> Result<Address, Error> {
     let address: Address = text
@@ -54,9 +57,19 @@ impl Peer {
                 "`{address}` is where the output goes: use a socket, or `exec:` with the peer as a command"
             )));
         }
-        let what = if address.listen { "waiting for somebody" } else { "dialling" };
+        // Where a password is asked for is no place for anything else.
+        let shared = address.option(TERMINAL).is_some_and(|value| value != "no");
+        let what = match address.listen {
+            _ if shared => "",
+            true => "waiting for somebody",
+            false => "dialling",
+        };
         let stream = Wait::new(what).during(registry.open(&address)).await?;
-        Ok(link.insert(Link::new(stream, self.patience)))
+        let link = link.insert(Link::new(stream, self.patience));
+        if shared {
+            link.waits("");
+        }
+        Ok(link)
     }
 
     /// The peer asks what it was asked, so it does not answer.

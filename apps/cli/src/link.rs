@@ -79,10 +79,11 @@ impl Link {
         self.clock.now()
     }
 
-    /// What somebody at a terminal is told from now on, once the peer said hello. Empty: nothing.
+    /// What somebody at a terminal is told from now on, once the peer said hello. Empty: nothing, at
+    /// once.
     pub(crate) fn waits(&mut self, what: &'static str) {
         self.next = what;
-        if self.greeted {
+        if self.greeted || what.is_empty() {
             self.wait.is_for(what);
         }
     }

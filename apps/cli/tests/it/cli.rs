@@ -71,7 +71,9 @@ fn colour_and_progress_are_for_terminals() {
     let late =
         "\r\u{1b}[Kwaiting for somebody for 1 s\r\u{1b}[Kipfi: `add`: the deadline passed\r\n";
     assert_eq!(before, late);
-    // It is not where somebody types.
+    // It is not where somebody types, or is asked for a password.
+    let asked = "call exec\\:sleep%2050\\,terminal f --deadline 1500ms";
+    assert_eq!(on_a_terminal(asked, "1"), "ipfi: `f`: the deadline passed\r\n");
     let typed = format!("call {} sum --stream --deadline 1500ms", address.replace(':', "\\:"));
     assert_eq!(on_a_terminal(&typed, "1"), "ipfi: `sum`: the deadline passed\r\n");
     // And elsewhere.
