@@ -1,6 +1,9 @@
 //! Every command over every kind of link.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use ipfi::WireOptions;
 
@@ -68,6 +71,21 @@ fn over_a_bad_line() {
     let (_socat, a, b) = null_modem(dir.path());
     service::dial(&format!("arq+noise+serial:{a},flip=1e-4,baud=115200"));
     converse(dir.path(), &format!("arq+serial:{b},baud=115200"));
+}
+
+#[test]
+fn a_call_that_was_given_up_leaves_the_line_to_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_socat, a, b) = null_modem(dir.path());
+    service::dial(&format!("arq+serial:{a},baud=115200"));
+    let address = format!("arq+serial:{b},baud=115200");
+    assert_eq!(run(dir.path(), &["call", &address, "add", "2", "3"], None).out, "5\n");
+    // More is on its way than the line carries in seconds.
+    let begun = Instant::now();
+    let flood = run(dir.path(), &["call", &address, "count", "1000000", "--deadline=500ms"], None);
+    assert_eq!((flood.code, flood.err.as_str()), (7, "ipfi: `count`: the deadline passed\n"));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(run(dir.path(), &["call", &address, "add", "2", "3"], None).out, "5\n");
 }
 
 /// What `ipfi serve` offers, to `ipfi` at the other end.
