@@ -6,8 +6,20 @@
 const HELLO: u64 = 8;
 const GOAWAY: u8 = 0xcf;
 const BYE: u8 = 0xd0;
+/// A peer that was killed says no last word: where a frame should begin, the hello of the next one does.
+/// No peer of this version sends a frame that begins so.
+pub(super) const NEXT_HELLO: [u8; 3] = [0x1f, 0xf1, 1];
 /// Codes of GOAWAY after which a wire goes on: finished, idle.
 const PEACEFUL: [u8; 2] = [0, 39];
+
+/// Where a wire ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    /// So many bytes more were of it.
+    pub(super) at: usize,
+    /// The last of them, as many as [`NEXT_HELLO`], begin the next wire.
+    pub(super) in_hello: bool,
+}
 
 /// Follows the frames of one direction.
 #[derive(Debug)]
@@ -33,6 +45,10 @@ enum State {
     Code {
         left: u64,
     },
+    /// The version, if this is the next hello.
+    Version {
+        left: u64,
+    },
     Over,
 }
 
@@ -45,7 +61,7 @@ impl Ends {
     }
 
     /// Where in `bytes` the wire ends; `None`: it goes on.
-    pub(super) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+    pub(super) fn find(&mut self, bytes: &[u8]) -> Option<End> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let Some(&byte) = rest.first() else { break };
@@ -66,12 +82,20 @@ impl Ends {
                 }
                 State::Head { len: 1 } if byte == BYE => State::Over,
                 State::Head { len } if byte == GOAWAY && len > 1 => State::Code { left: len - 1 },
+                State::Head { len } if [len, byte.into()] == NEXT_HELLO.map(u64::from)[..2] => {
+                    State::Version { left: len - 1 }
+                }
                 State::Head { len } => after(len - 1, false),
+                State::Version { .. } if byte == NEXT_HELLO[2] => {
+                    self.state = State::Over;
+                    return Some(End { at, in_hello: true });
+                }
+                State::Version { left } => after(left - 1, false),
                 State::Code { left } => after(left - 1, !PEACEFUL.contains(&byte)),
-                State::Over => return Some(at - 1),
+                State::Over => return Some(End { at: at - 1, in_hello: false }),
             };
             if matches!(self.state, State::Over) {
-                return Some(at);
+                return Some(End { at, in_hello: false });
             }
         }
         None
@@ -102,17 +126,36 @@ mod tests {
         for end in [&[0x01, 0xd0][..], &[0x04, 0xcf, 32, b'x', b'y'], &[0x03, 0xcf, 0xac, 0x02]] {
             let wire = [HELLO, bind, call, nothing, &long, peace, call, end].concat();
             let both = [&wire[..], HELLO, bind].concat();
-            assert_eq!(Ends::new().find(&both), Some(wire.len()));
+            let end = End { at: wire.len(), in_hello: false };
+            assert_eq!(Ends::new().find(&both), Some(end));
             // However it is cut.
             for size in 1..20 {
                 let (mut ends, mut at) = (Ends::new(), 0);
                 let found = both.chunks(size).find_map(|chunk| {
-                    let found = ends.find(chunk).map(|n| at + n);
+                    let found = ends.find(chunk).map(|end| at + end.at);
                     at += chunk.len();
                     found
                 });
                 assert_eq!(found, Some(wire.len()), "{size}");
             }
+        }
+    }
+
+    #[test]
+    fn a_wire_without_a_last_word_ends_where_the_next_begins() {
+        let bind = &[0x0b, 0xcb, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x66][..];
+        let inside = &[0x06, 0, 0, 0x1f, 0xf1, 1, 0][..];
+        let unknown = [&[0x1f, 0xf1, 2][..], &[0; 29]].concat();
+        let wire = [HELLO, bind, inside, &unknown].concat();
+        let both = [&wire[..], HELLO, bind].concat();
+        for size in 1..both.len() {
+            let (mut ends, mut at) = (Ends::new(), 0);
+            let found = both.chunks(size).find_map(|chunk| {
+                let found = ends.find(chunk).map(|end| (at + end.at, end.in_hello));
+                at += chunk.len();
+                found
+            });
+            assert_eq!(found, Some((wire.len() + NEXT_HELLO.len(), true)), "{size}");
         }
     }
 }

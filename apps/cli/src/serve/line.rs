@@ -12,7 +12,7 @@ use std::{
 use ipfi_transport::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::ends::Ends;
+use super::ends::{Ends, NEXT_HELLO};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 4096;
@@ -27,6 +27,9 @@ struct Inner {
     /// Where the wire that is under way ends; `None` once it has.
     ends: Option<Ends>,
     ended: bool,
+    /// The number of the wire that may use the stream; what one before it has to say, nobody is there to
+    /// hear any more.
+    wire: u64,
     /// A wire has the stream, and may have something to write yet.
     is_shared: bool,
     /// Whoever waits until none has.
@@ -40,6 +43,7 @@ impl Line {
             early: Vec::new(),
             ends: None,
             ended: false,
+            wire: 0,
             is_shared: false,
             ender: None,
         })))
@@ -79,7 +83,8 @@ impl Line {
         let mut inner = self.lock();
         inner.ends = Some(Ends::new());
         inner.is_shared = true;
-        Share(Self(self.0.clone()))
+        inner.wire += 1;
+        Share { line: Self(self.0.clone()), wire: inner.wire }
     }
 
     /// Ends the line itself when the last wire on it has written all: until both sides know that it is
@@ -111,11 +116,17 @@ impl Line {
 }
 
 /// The stream for one wire.
-pub(super) struct Share(Line);
+pub(super) struct Share {
+    line: Line,
+    wire: u64,
+}
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut inner = self.0.lock();
+        let mut inner = self.line.lock();
+        if inner.wire != self.wire {
+            return;
+        }
         inner.is_shared = false;
         if let Some(ender) = inner.ender.take() {
             ender.wake();
@@ -129,7 +140,10 @@ impl AsyncRead for Share {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let inner = &mut *self.0.lock();
+        let inner = &mut *self.line.lock();
+        if inner.wire != self.wire {
+            return Poll::Ready(Ok(()));
+        }
         let Some(ends) = &mut inner.ends else { return Poll::Pending };
         let mut bytes = std::mem::take(&mut inner.early);
         if bytes.is_empty() {
@@ -147,11 +161,16 @@ impl AsyncRead for Share {
             }
         }
         let found = ends.find(bytes.get(..buf.remaining()).unwrap_or(&bytes));
-        let end = found.unwrap_or(bytes.len()).min(buf.remaining());
+        let end = found.map_or(bytes.len(), |end| end.at).min(buf.remaining());
         inner.early = bytes.split_off(end);
         buf.put_slice(&bytes);
-        if found.is_some() {
+        if let Some(end) = found {
             inner.ends = None; // What comes now is for another wire.
+            if end.in_hello {
+                inner.wire += 1;
+                inner.is_shared = false;
+                inner.early.splice(..0, NEXT_HELLO);
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -163,11 +182,15 @@ impl AsyncWrite for Share {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0.lock().stream).poll_write(cx, buf)
+        let mut inner = self.line.lock();
+        if inner.wire != self.wire {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        Pin::new(&mut inner.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.lock().stream).poll_flush(cx)
+        Pin::new(&mut self.line.lock().stream).poll_flush(cx)
     }
 
     /// The wire ends, the line does not.

@@ -26,6 +26,24 @@ fn a_server_lets_go_of_its_port_before_it_opens_it_again() {
 }
 
 #[test]
+fn a_client_that_was_killed_on_a_plain_line_leaves_it_to_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_socat, a, b) = null_modem(dir.path());
+    let (a, b) = (format!("serial:{a},reliable"), format!("serial:{b},reliable"));
+    let hang = "hang=echo begun; sleep 1000";
+    let commands = ["serve", &a, "--exec", hang, "--exec", "say=echo \"$@\""];
+    let mut server = Running::start_to_hear_both(command(dir.path(), &commands));
+    server.wait_for("serving at ");
+    for word in ["one", "two"] {
+        let mut hanging = Running::start_to_hear_both(command(dir.path(), &["call", &b, "hang"]));
+        hanging.wait_for("begun");
+        drop(hanging); // It is killed.
+        let said = run(dir.path(), &["call", &b, "-r", "say", word], None);
+        assert_eq!((said.code, said.out.trim()), (0, word), "{}", said.err);
+    }
+}
+
+#[test]
 fn what_ends_without_a_word_is_dialled_with_growing_waits() {
     let dir = tempfile::tempdir().unwrap();
     let (script, log) = (dir.path().join("script"), dir.path().join("log"));
