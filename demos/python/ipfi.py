@@ -1,8 +1,4 @@
-"""IPFI in Python, written from core/proto/SPEC.md; numbers in comments are its rules.
-
-    wire = ipfi.Wire(*await asyncio.open_connection("127.0.0.1", 7000))
-    print(await wire.call("greet", "Ada"))
-"""
+"""IPFI in Python, written from core/proto/SPEC.md; numbers in comments are its rules."""
 
 import asyncio
 import contextlib
@@ -18,7 +14,7 @@ class Code:  # why something ended (9); those from 256 up belong to applications
 
 OPEN, ARGUMENTS, RESULT, ERROR, CANCEL, ITEM, END, STOP, CREDIT = range(0xC0, 0xC9)  # heads (4.2)
 ADMIT_ARGUMENTS, ADMIT_RESULT, BIND, RELEASE, PING, PONG, GOAWAY, BYE = range(0xC9, 0xD1)
-PIECE, BACKLOG = 16 << 10, 1 << 20  # most bytes in a frame, so that all take turns; and unwritten
+PIECE, BACKLOG = 16 << 10, 2 << 20  # most bytes in a frame, so that all take turns; and unwritten
 MORE, HANDLES, DEADLINE, CALLBACK, NAMED, PRIORITY, TOTAL = 1, 2, 4, 8, 16, 96, 128  # flags (4.3)
 FLAGS = {OPEN: 0xFF, ARGUMENTS: 3, RESULT: 0x83, ITEM: 3}  # that may be set
 FRAME, CALLS, MESSAGE, WINDOW, STREAMS, ITEMS, CALLBACKS, BINDINGS = range(8)  # limits (3.1)
@@ -31,11 +27,11 @@ class Error(Exception):
     """A call, a stream or a wire failed; if `retry_safe`, the procedure certainly did not run."""
     def __init__(self, code, text="", retry_safe=False):
         super().__init__(f"{text or 'failed'} (code {code})")
-        self.code, self.text, self.retry_safe = code, text, retry_safe
+        self.code, self.text, self.retry_safe = int(code) % (1 << 32), str(text), retry_safe
 
-def check(holds, text, code=Code.BREACH, retry_safe=False):
+def check(holds, text, code=Code.BREACH):
     if not holds:
-        raise Error(code, text, retry_safe)
+        raise Error(code, text, retry_safe=True)
 
 def take(r, form):  # a number, or so many bytes ("10s"), from what a stranger wrote
     taken, = struct.unpack_from(">" + form, r)
@@ -113,7 +109,7 @@ class Port:
     def close(self, code=Code.FINISHED, text=""):
         """Says the last word, unless that was done, and lets go (5.2, 5.10, 6.5, 7.2, 7.4)."""
         if not self.said and self.wire.ports.get(self.key) is self:
-            self.said = True
+            self.said, code = True, code or int(self.turn.locked())  # 1 inside of an item (6.2)
             words = {ERROR: (self.arguments is not None, code), RELEASE: ()}.get(self.last, (code,))
             self.wire.emit(self.last, self.name, *words, text=text * (self.last in (ERROR, END)))
         let_go(sum((handles for _, handles in self.items), list(self.arguments or ())))
@@ -124,7 +120,7 @@ class Port:
         if self.task:
             self.task.cancel()
         if self.last in (ERROR, END):
-            self.close(error.code, "cancelled")
+            self.close(error.code or Code.CANCELLED, "cancelled")
 
     def room(self, handles):  # for the next part; none if no number is free
         limits, new = self.wire.limits, [port.kind for port in (self, *handles) if not port.key]
@@ -137,31 +133,35 @@ class Port:
         """Sends an item, arguments or a result as soon as limits and credit allow (5.5, 6.2)."""
         wire, head, things = self.wire, self.part, []
         data = whole = pack(value, things)
-        ends = [thing if isinstance(thing, Receiver) and not thing.key else
+        ends = [thing if isinstance(thing, Receiver) and not (thing.key or thing.closed) else
                 (Sender if isinstance(thing, AsyncIterator) else Callback)(wire, thing)
                 for thing in things]
         async with self.turn:  # the parts of two items do not mix
-            while data:
-                with contextlib.suppress(OSError, EOFError):
-                    await wire.output.drain()
-                while not self.closed and (size := self.room(ends)) <= 0:
-                    await wire.changed.wait()
-                if self.closed:
-                    return check(self.kind == CALLS, "nobody wants more items", Code.DROPPED)
-                fits = len(data) <= wire.limits[MESSAGE] and len(ends) < 8
-                check(fits, "too large for the other side", Code.TOO_LARGE, True)
-                part, data = data[:size], data[size:]
-                if not self.key:
-                    self.open()
-                listed = [4 * end.open().key[2] + ENDS.index(type(end)) for end in ends if not data]
-                self.credit -= len(part) + (self.kind == STREAMS) * (1 + 128 * len(listed))
-                self.said = head == RESULT and not data
-                flags |= MORE if data else HANDLES if ends else 0
-                front = head, self.name, flags, *opening, *([len(ends)] if listed else ()), *listed
-                if self.said and part == whole and not ends:
-                    front = 0x40 | self.name,  # ANSWER
-                wire.emit(*front, part)
-                head, flags, opening = ARGUMENTS if head == OPEN else head, 0, ()
+            try:
+                while data:
+                    with contextlib.suppress(OSError, EOFError):
+                        await wire.output.drain()
+                    while not self.closed and len(ends) < 8 and (size := self.room(ends)) <= 0:
+                        await wire.changed.wait()
+                    check(not (flags & NAMED and wire.closing), "the wire closes", Code.GOING_AWAY)
+                    if self.closed:
+                        return check(self.kind == CALLS, "nobody wants more items", Code.DROPPED)
+                    fits = len(data) <= wire.limits[MESSAGE] and len(ends) < 8
+                    check(fits, "too large for the other side", Code.TOO_LARGE)
+                    part, data = data[:size], data[size:]
+                    if not self.key:
+                        self.open()
+                    listed = [4 * end.open().key[2] + end.handle for end in ends if not data]
+                    self.credit -= len(part) + (self.kind == STREAMS) * (1 + 128 * len(listed))
+                    self.said = head == RESULT and not data
+                    flags |= MORE if data else HANDLES if ends else 0
+                    front = head, self.name, flags, *opening, len(listed) or b"", *listed
+                    short = self.said and part == whole and not ends  # ANSWER is enough
+                    wire.emit(*((0x40 | self.name,) if short else front), part)
+                    head, flags, opening = ARGUMENTS if head == OPEN else head, 0, ()
+            finally:
+                if data and data != whole:  # half an item ends its stream
+                    self.close(Code.CANCELLED)
 
     async def receive(self, hint=None):
         """Takes a message or an item, and makes of it what a type hint or a signature says."""
@@ -172,7 +172,7 @@ class Port:
             await self.wire.changed.wait()
         if len(self.items) < 2:
             self.close()
-            error = self.heard or self.wire.ended or Error(Code.FINISHED)
+            error = self.heard or Error(Code.FINISHED if self.key else Code.GOING_AWAY, "", True)
             raise error if error.code or self.kind == CALLS else StopAsyncIteration
         payload, handles = self.items.pop(0)
         try:
@@ -180,13 +180,14 @@ class Port:
             check(not payload, "more than one value")
         except (Error, TypeError, ValueError, struct.error) as error:
             let_go(handles)
-            raise Error(Code.BAD_ARGUMENTS if self.source else Code.BAD_RESULT, str(error), True)
+            raise Error(Code.BAD_ARGUMENTS if self.source else Code.BAD_RESULT, error)
         let_go(left.values())
         return value
 
     async def run(self):  # sends what an iterator gives, or what a function returns
         try:
             if self.kind == STREAMS:
+                self.arguments = self.source,  # to let go, if it is a stream that is passed on
                 async for item in self.source:
                     await self.send(item)
                 return self.close()
@@ -206,18 +207,18 @@ class Call(Port):  # of this side
 
 class Callback(Port):
     """A function of the other side; close it when it is not needed any more."""
-    kind, last = CALLBACKS, RELEASE
+    kind, last, handle = CALLBACKS, RELEASE, 0
 
     async def __call__(self, *arguments, **options):
         return await self.wire.call(self.name, *arguments, **options)
 
 class Sender(Port):
     """The end of a stream on which to `send`; close it behind the last item."""
-    kind, part, last, hears = STREAMS, ITEM, END, (STOP, CREDIT)
+    kind, part, last, hears, handle = STREAMS, ITEM, END, (STOP, CREDIT), 1
 
 class Receiver(Port, AsyncIterator):
     """The end of a stream that reads. Give a new one away, and who gets it has a `Sender`."""
-    kind, last, hears, __anext__ = STREAMS, STOP, (ITEM, END), Port.receive
+    kind, last, hears, handle, __anext__ = STREAMS, STOP, (ITEM, END), 2, Port.receive
 
 ENDS = Callback, Sender, Receiver  # by the kinds of handles that this side lists (4.7)
 NAMES = {bool: "bool", int: "i64", float: "f64", str: "String", bytes: "Bytes", list: "Vec<_>",
@@ -242,12 +243,12 @@ class Wire:
         self.limits, self.closing, self.ended, self.changed = [0] * 8, False, None, asyncio.Event()
         writer.write(HELLO)
         self.done = asyncio.create_task(self.reading())  # gives why the wire has ended
+        self.done.add_done_callback(lambda _: self.end(Error(Code.LOST, "cancelled")))
 
     async def call(self, target, *arguments, returns=None):
         """Calls by name; `returns` is a type. Who cancels the task that calls cancels the call."""
         flags, opening, call = CALLBACK, target, Call(self)
         if isinstance(target, str):
-            check(not self.closing, "the wire is closing", Code.GOING_AWAY, True)
             flags, opening = NAMED, bytes((*bytes(8), len(target.encode()))) + target.encode()
         try:
             await call.send(list(arguments) or None, flags, opening)
@@ -262,12 +263,12 @@ class Wire:
             self.emit(GOAWAY, code, text=text)
             if code:
                 self.end(Error(code, text))
-        return self.done
+        return asyncio.shield(self.done)
 
     def emit(self, head, *fields, text=""):  # writes a frame (4.1)
         body = b"".join(varint(field) if isinstance(field, int) else field for field in fields)
         body += text.encode(errors="replace")[:1024].decode(errors="ignore").encode()
-        if not self.ended:
+        if not self.ended and not self.output.is_closing():
             self.output.write(varint(1 + len(body)) + bytes((head,)) + body)
         self.tidy()
 
@@ -294,8 +295,8 @@ class Wire:
             self.limits = [least << int(n, 16) for least, n in zip(SMALLEST, hello.hex()[8:])]
             while not self.ended:
                 self.tidy()
-                if self.output.transport.get_write_buffer_size() > BACKLOG:
-                    await self.output.drain()  # of answers to somebody who does not read
+                while self.output.transport.get_write_buffer_size() > BACKLOG and not self.ended:
+                    await asyncio.sleep(0.1)  # of answers to somebody who does not read
                 length = bytearray(await self.input.readexactly(1))
                 while length[-1] > 127 and len(length) < 10:
                     length += await self.input.readexactly(1)
@@ -353,9 +354,8 @@ class Wire:
         kind = flags >> 3 & 3  # of target: the number of a BIND, a callback, or a name
         check(kind < 3 and flags & PRIORITY < PRIORITY, "no such target or priority")
         target = take(r, f"{take(r, '8xB')}s").decode() if kind == 2 else take_int(r)
-        callback = self.ports.get((CALLBACKS, True, target), port).source
-        procedure = self.procedures.get(self.bound.get(target, target))
-        port.source = callback if kind == 1 else not self.closing and procedure
+        named = not self.closing and self.procedures.get(self.bound.get(target, target))
+        port.source = self.ports.get((CALLBACKS, True, target), port).source if kind == 1 else named
         port.open(number)
         if not port.source:
             code = Code.GOING_AWAY if self.closing else Code.NO_PROCEDURE

@@ -231,7 +231,8 @@ async fn python_calls_python() {
 /// Its values and what strangers may send are tested in Python.
 #[tokio::test]
 async fn its_own_tests_pass() {
-    let tests = python("tests/test_ipfi.py").stderr(Stdio::piped()).output().await.unwrap();
+    let tests = python("tests/test_ipfi.py").stderr(Stdio::piped()).output();
+    let tests = timeout(PATIENCE, tests).await.unwrap().unwrap();
     assert!(tests.status.success(), "{}", String::from_utf8_lossy(&tests.stderr));
 }
 
