@@ -78,8 +78,9 @@ async fn bridge(a: &str, b: &str) -> Child {
     command.args([a, b]).stderr(Stdio::piped()).kill_on_drop(true);
     let mut bridge = command.spawn().unwrap();
     let mut lines = BufReader::new(bridge.stderr.take().unwrap()).lines();
+    let reach = a.replacen("-listen:", ":", 1);
     let ready = async {
-        while !lines.next_line().await.unwrap().expect("a bridge that runs").ends_with(a) {}
+        while !lines.next_line().await.unwrap().expect("a bridge that runs").ends_with(&reach) {}
     };
     timeout(PATIENCE, ready).await.unwrap_or_else(|_| panic!("no bridge from {a}"));
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });

@@ -244,7 +244,7 @@ async fn bad_ones_are_named_and_so_is_what_is_wrong() {
         .with("flooding", "exec tr '\\0' x < /dev/zero")
         .with("listening", "echo listening; exec cat");
     let bad = folder.path().join("ipfi-transport-no-interpreter");
-    fs::write(&bad, "#!/nonexistent\n").unwrap();
+    fs::write(&bad, format!("#!{}/nothing\n", folder.path().display())).unwrap();
     fs::set_permissions(&bad, fs::Permissions::from_mode(0o755)).unwrap();
 
     let mut messages = Vec::new();
