@@ -7,7 +7,7 @@ use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{FromSample, SizedSample};
 
 use super::devices::{self, Direction};
-use super::{AudioError, Shared};
+use super::{AudioError, Pulse, Shared};
 use crate::resample::Resampler;
 
 /// Milliseconds of sound between the program and the callback: enough for a busy machine, little
@@ -24,6 +24,7 @@ pub struct Playback {
     resampler: Option<Resampler>,
     block: Vec<f32>,
     started: bool,
+    pulse: Pulse,
     own_thread: PhantomData<*const ()>,
 }
 
@@ -63,6 +64,7 @@ impl Playback {
             resampler,
             block: Vec::new(),
             started: false,
+            pulse: Pulse::new(),
             own_thread: PhantomData,
         })
     }
@@ -110,11 +112,14 @@ impl Playback {
         Ok(())
     }
 
-    /// How much of what was written the device has not taken yet.
-    #[must_use]
-    pub fn ahead(&self) -> Duration {
+    /// How much of what was written the device has not taken yet. Whoever waits until it is less
+    /// is told when a device that was started will take no more.
+    pub fn ahead(&mut self) -> Result<Duration, AudioError> {
+        if self.started {
+            self.shared.check(&self.device, &mut self.pulse)?;
+        }
         let waiting = self.ring.buffer().capacity() - self.ring.slots();
-        Duration::from_secs_f64(waiting as f64 / f64::from(self.device_rate))
+        Ok(Duration::from_secs_f64(waiting as f64 / f64::from(self.device_rate)))
     }
 
     /// Starts the device, if it is not: what was written is heard from now on.
@@ -122,6 +127,7 @@ impl Playback {
         if !self.started {
             self.stream.play().map_err(|error| super::failure_of(&self.device, &error))?;
             self.started = true;
+            self.pulse = Pulse::new();
         }
         Ok(())
     }

@@ -138,7 +138,7 @@ fn carry(
         keyer.set(station.is_sending())?;
         // The clock of what is sent is the card's, and it runs ahead: however late this thread is
         // next time, the sound has no hole.
-        while station.is_sending() && playback.ahead() < AHEAD {
+        while station.is_sending() && playback.ahead()? < AHEAD {
             station.step(&[], &mut out);
             playback.write(&out)?;
         }
