@@ -17,7 +17,7 @@ pub(crate) enum Sink {
     },
     Pipe(WavWriter<BufWriter<Stdout>>),
     #[cfg(feature = "audio")]
-    Loudspeaker(ipfi_morse::audio::Playback),
+    Loudspeaker(Box<ipfi_morse::audio::Playback>),
 }
 
 impl Sink {
@@ -42,7 +42,8 @@ impl Sink {
     /// A sound device, or the default one.
     #[cfg(feature = "audio")]
     pub(crate) fn loudspeaker(device: Option<&str>, rate: u32) -> anyhow::Result<Self> {
-        Ok(Self::Loudspeaker(ipfi_morse::audio::Playback::open(device, rate)?))
+        let playback = ipfi_morse::audio::Playback::open(device, rate)?;
+        Ok(Self::Loudspeaker(Box::new(playback)))
     }
 
     /// Says that this program was built without sound.
