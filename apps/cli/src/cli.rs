@@ -117,6 +117,7 @@ const GATEWAY: &str = "\
 Calls, streams and callbacks of each client go to the shared wire under names
 of their own, and back. Of the shared wire, those who want it get the same
 number of bytes; among the calls of one client, priority says which is first.
+Items of streams from the device come as it sends them, stream by stream.
 Deadlines run while a call waits. What a client leaves behind when it vanishes
 is cancelled. When the shared wire is lost, what was under way fails, and it is
 opened again until that works.

@@ -55,6 +55,7 @@ pub(crate) struct Io {
     stream: BoxStream,
     unwritten: Vec<u8>,
     at: usize,
+    received: u64,
     /// Nothing more will be read or can be written.
     ended: bool,
     broken: bool,
@@ -69,6 +70,7 @@ impl Io {
             stream,
             unwritten: Vec::new(),
             at: 0,
+            received: 0,
             ended: false,
             broken: false,
             sleep: None,
@@ -128,6 +130,7 @@ impl Io {
         match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
             Poll::Pending => return false,
             Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                self.received += buffer.filled().len() as u64;
                 // A violation is told by an event as well.
                 let _ = engine.receive(self.clock.now(), buffer.filled());
             }
@@ -159,6 +162,11 @@ impl Io {
     /// What is known of the line below.
     pub(crate) fn line(&self) -> Option<Line> {
         self.stream.line()
+    }
+
+    /// How many bytes have come.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
     }
 
     /// How the link fares.

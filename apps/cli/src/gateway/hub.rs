@@ -12,6 +12,7 @@ use ipfi::{
 };
 
 use super::{
+    answers::Answers,
     pace::Pace,
     peer::{Key, Peer, TARGET},
     relay,
@@ -57,6 +58,8 @@ pub(super) struct Hub {
     pub(super) served: u64,
     /// How much more the slow wire may be given now.
     pub(super) pace: Pace,
+    /// How much more the device may be asked for now.
+    pub(super) answers: Answers,
     /// Procedures that have numbers on the slow wire.
     pub(super) targets: BTreeMap<(String, u64), Target>,
     /// What was asked about the device, and what it said.
@@ -82,6 +85,7 @@ impl Hub {
             queue: BTreeSet::new(),
             served: 0,
             pace: Pace::default(),
+            answers: Answers::default(),
             targets: BTreeMap::new(),
             descriptions: VecDeque::new(),
             asking: BTreeMap::new(),
@@ -114,6 +118,7 @@ impl Hub {
         self.targets.clear();
         self.descriptions.clear();
         self.asking.clear();
+        self.answers = Answers::default();
         let mut peer = Peer::new(TARGET, Connection::new(config, now));
         if self.leaving {
             peer.engine.close(now, Some(Duration::ZERO));

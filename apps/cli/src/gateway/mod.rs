@@ -1,5 +1,6 @@
 //! `ipfi gateway LISTEN TARGET`: many clients share one slow wire, call by call.
 
+mod answers;
 mod hub;
 mod news;
 mod pace;
@@ -183,7 +184,7 @@ impl Shared {
             }
             for _ in 0..ROUNDS {
                 if key == TARGET {
-                    hub.pace.look(io.line());
+                    hub.look(io.line(), io.received(), self.clock.now());
                 }
                 let moved = io.poll(&mut OfHub { hub: &mut hub, key }, cx);
                 let learned = hub.relay(key, self.clock.now());

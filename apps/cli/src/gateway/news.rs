@@ -170,7 +170,7 @@ impl Hub {
                 let cost = relay::open(target, client, &remote, waiting, now);
                 client.wake();
                 self.stats.callbacks += 1;
-                self.charge(key, cost);
+                self.charge(key, cost, 0);
             }
             Event::Cancelled { call, code } => {
                 target.engine.fail(call, &Failure::new(code, Started::Maybe));
@@ -201,13 +201,16 @@ impl Hub {
                     self.descriptions.truncate(MAX_DESCRIPTIONS - 1);
                     self.descriptions.push_front((question, payload.clone()));
                 }
+                let mut expected = 0;
                 let (owner, bytes) = match &event {
                     Event::Answer { call, payload, .. } => {
                         self.stats.answered += 1;
+                        expected = self.answers.came(*call, payload.len());
                         (target.calls.get(call).map(|(key, _)| *key), payload.len())
                     }
                     Event::Failed { call, .. } => {
                         self.stats.failed += 1;
+                        expected = self.answers.came(*call, 0);
                         (target.calls.get(call).map(|(key, _)| *key), 0)
                     }
                     Event::Stopped { stream, .. } => {
@@ -226,7 +229,7 @@ impl Hub {
                     None => orphaned(target, event),
                 }
                 if let Some(key) = owner {
-                    self.charge(key, bytes);
+                    self.charge(key, bytes, expected);
                 }
             }
         }
@@ -246,7 +249,7 @@ impl Hub {
         }
         client.wake();
         let key = client.key;
-        self.charge(key, bytes);
+        self.charge(key, bytes, 0);
     }
 }
 

@@ -38,23 +38,26 @@ impl Hub {
         let mut fed = 0;
         while fed < quantum {
             let Some((served, key, room)) = self.next() else { break };
-            let Self { queue, clients, target, targets, asking, stats, .. } = self;
+            let Self { queue, clients, target, targets, asking, answers, stats, .. } = self;
             let Some(target) = target else { break };
             queue.remove(&(served, key));
             self.served = self.served.max(served);
             let Some(client) = clients.get_mut(&key) else { continue };
+            let mut expected = 0;
             let cost = match client.backlog.pop(room) {
                 Some(Work::Call(waiting)) => {
                     let call = waiting.call;
                     let question = is_question(&waiting.to).then(|| waiting.payload.clone());
                     let to = name(&waiting.to, target, targets);
                     let cost = relay::open(client, target, &to, waiting, now) as u64;
-                    let place = client.incoming.get(&call);
-                    if let (Some(question), Some(Place::Open(_, id))) = (question, place) {
-                        asking.insert(*id, question);
-                    }
                     stats.calls += 1;
                     stats.bytes_there += cost;
+                    if let Some(Place::Open(_, id)) = client.incoming.get(&call) {
+                        expected = answers.ask(key, *id, &to, now);
+                        if let Some(question) = question {
+                            asking.insert(*id, question);
+                        }
+                    }
                     cost + PER_CALL
                 }
                 Some(Work::Stream(stream)) => {
@@ -71,7 +74,7 @@ impl Hub {
                 client.backlog.push_stream(stream);
             }
             fed += usize::try_from(cost).unwrap_or(QUANTUM).max(1);
-            client.backlog.served = served + cost;
+            client.backlog.served = served + cost + expected;
             if client.backlog.has_work(true) {
                 queue.insert((client.backlog.served, key));
             }
@@ -81,20 +84,38 @@ impl Hub {
         fed > 0
     }
 
-    /// Whose turn it is, with what it had, and whether the slow wire takes another call. `None`: nobody
+    /// Whose turn it is, with what it had, and whether there is room for another call. `None`: nobody
     /// wants anything that can be done now.
     fn next(&self) -> Option<(u64, Key, bool)> {
         let target = self.target.as_ref()?;
         let most = target.engine.peer_limits().max_calls as usize;
         let room = target.engine.stats().calls < most;
-        let wants = |key| self.clients.get(key).is_some_and(|client| client.backlog.has_work(room));
-        let (served, key) = self.queue.iter().find(|(_, key)| wants(key))?;
-        Some((*served, *key, room))
+        let backlogs = self.queue.iter().filter_map(|(served, key)| {
+            let backlog = &self.clients.get(key)?.backlog;
+            backlog.has_work(true).then_some((*served, *key, backlog))
+        });
+        backlogs.enumerate().find_map(|(n, (served, key, backlog))| {
+            let is_next = n == 0 && self.answers.owes_nothing_to(key);
+            let room = room && (is_next || self.answers.has_room());
+            backlog.has_work(room).then_some((served, key, room))
+        })
+    }
+
+    /// Learns what is known of the slow wire, which has carried so many bytes to us.
+    pub(super) fn look(&mut self, line: Option<Line>, received: u64, now: Instant) {
+        self.pace.look(line);
+        if let Some(target) = &self.target {
+            self.answers.look(line, received, now, |call| target.calls.contains_key(call));
+        }
     }
 
     /// How long to wait until the slow wire, whose line is as it says, takes more of what there is.
     pub(super) fn pause(&self, line: Option<Line>) -> Option<Duration> {
-        self.next().and_then(|_| self.pace.pause(line?))
+        match self.next() {
+            Some(_) => self.pace.pause(line?),
+            None if self.queue.is_empty() => None,
+            None => self.answers.pause(),
+        }
     }
 
     /// A client wants something of the slow wire.
@@ -110,12 +131,14 @@ impl Hub {
         }
     }
 
-    /// What the slow wire carried for a client without being asked by us counts as well.
-    pub(super) fn charge(&mut self, key: Key, bytes: usize) {
+    /// What the slow wire carried for a client counts as well, if that was not expected when it was
+    /// asked for.
+    pub(super) fn charge(&mut self, key: Key, bytes: usize, expected: u64) {
         self.stats.bytes_back += bytes as u64;
         let Some(client) = self.clients.get_mut(&key) else { return };
         let queued = self.queue.remove(&(client.backlog.served, key));
-        client.backlog.served = client.backlog.served.max(self.served) + bytes as u64;
+        let served = (client.backlog.served + bytes as u64).saturating_sub(expected);
+        client.backlog.served = served.max(self.served);
         if queued {
             self.queue.insert((client.backlog.served, key));
         }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ipfi::{Wire, channel};
+use ipfi::{Bytes, Wire, channel};
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
@@ -79,12 +79,18 @@ fn device_and_gateway(dir: &std::path::Path) -> (Running, Gateway) {
     (socat, gateway)
 }
 
-/// Calls without end, so many at once.
-fn keep_calling(wire: &Wire, at_once: usize, client: usize, shares: &Shares, to: &mut JoinSet<()>) {
+/// Calls without end, so many at once, of a procedure whose answer has so many bytes.
+fn keep_calling(
+    wire: &Wire,
+    (at_once, size): (usize, u16),
+    client: usize,
+    shares: &Shares,
+    to: &mut JoinSet<()>,
+) {
     for _ in 0..at_once {
         let (wire, shares) = (wire.clone(), shares.clone());
         to.spawn(async move {
-            while wire.call::<i64>("add", (1i64, 2i64)).await.is_ok() {
+            while wire.call::<Bytes>("zeros", (size,)).await.is_ok() {
                 shares.add(client);
             }
         });
@@ -101,7 +107,7 @@ fn greedy_clients_of_a_bad_line_get_no_more_than_modest_ones() {
         for client in 0..40 {
             let wire = gateway.client().await;
             let at_once = if client % 4 == 0 { 16 } else { 2 };
-            keep_calling(&wire, at_once, client, &shares, &mut calling);
+            keep_calling(&wire, (at_once, 1), client, &shares, &mut calling);
             wires.push(wire);
         }
         shares.reach(500).await;
@@ -113,6 +119,25 @@ fn greedy_clients_of_a_bad_line_get_no_more_than_modest_ones() {
         let others = shares.sum() - before;
         println!("{others} calls of others came first");
         assert!(others < 220, "{others} calls of others came first, of 220 under way");
+    });
+}
+
+/// The way to the device is all but idle.
+#[test]
+fn greedy_clients_are_told_no_more_than_modest_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_socat, gateway) = device_and_gateway(dir.path());
+    runtime().block_on(async {
+        let shares = Shares::new(8);
+        let (mut wires, mut calling) = (Vec::new(), JoinSet::new());
+        for client in 0..8 {
+            let wire = gateway.client().await;
+            let at_once = if client % 4 == 0 { 16 } else { 2 };
+            keep_calling(&wire, (at_once, 500), client, &shares, &mut calling);
+            wires.push(wire);
+        }
+        shares.reach(40).await;
+        shares.assert_even(112).await;
     });
 }
 

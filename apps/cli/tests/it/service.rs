@@ -61,6 +61,7 @@ pub(crate) fn interface() -> Interface {
             None => Err(Fault::new("division by zero").with_code(Code(300))),
         })
         .procedure("echo", |bytes: Bytes| bytes)
+        .procedure("zeros", |n: u16| Bytes::from(vec![0; n.into()]))
         .procedure("greet", |name: String| format!("Hello, {name}!"))
         .procedure("large", |n: u64| n)
         .procedure("area", |figure: Figure| match figure {

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ipfi::proto::{CallOptions, Direction, Handle};
 
-use super::{super::hub::WhileDown, world::World};
+use super::{
+    super::hub::WhileDown,
+    world::{RATE, World},
+};
 
 /// Spread of shares around their mean, as a part of it.
 fn spread(shares: &[f64]) -> f64 {
@@ -119,4 +122,80 @@ fn a_newcomer_does_not_wait_for_all_that_others_have_to_say() {
     world.until(|world| world.client(key).answers.contains_key(&call));
     let took = world.now - begun;
     assert!(took < Duration::from_millis(600), "{took:?} where 30 calls take 2.6 s");
+}
+
+/// Questions of a few bytes leave the line to the device idle; what it has to say fills the other one.
+#[test]
+fn who_asks_much_at_once_is_told_no_more_than_who_asks_little() {
+    let mut world = World::new(WhileDown::Wait);
+    world.plug_in();
+    let keys: Vec<_> = (0..16).map(|_| world.join()).collect();
+    let mut made = vec![0; keys.len()];
+    let mut seconds = |world: &mut World, seconds: u32| {
+        let had: Vec<_> = keys.iter().map(|key| world.clients[key].answers.len()).collect();
+        for _ in 0..seconds * 100 {
+            for ((n, key), made) in keys.iter().enumerate().zip(&mut made) {
+                let at_once = if n % 4 == 0 { 16 } else { 2 };
+                while *made < world.client(*key).answers.len() + at_once {
+                    world.call(*key, "tell", &[100]);
+                    *made += 1;
+                }
+            }
+            world.run(Duration::from_millis(10));
+        }
+        let now = keys.iter().map(|key| world.clients[key].answers.len());
+        let gained = now.zip(had).map(|(now, had)| u32::try_from(now - had).unwrap());
+        gained.map(f64::from).collect::<Vec<_>>()
+    };
+    seconds(&mut world, 5); // nothing is known of the procedure
+    let shares = seconds(&mut world, 60);
+    let (spread, total) = (spread(&shares), shares.iter().sum::<f64>() * 1000.0);
+    println!("{total:.0} bytes in a minute, spread {:.1} %", spread * 100.0);
+    assert!(spread < 0.1, "{spread}: {shares:?}");
+    assert!(total > 0.93 * f64::from(RATE) * 60.0, "{total}");
+}
+
+/// Beside answers that fill the line for seconds.
+#[test]
+fn who_asks_little_does_not_wait_for_long_answers() {
+    let mut world = World::new(WhileDown::Wait);
+    world.plug_in();
+    let (greedy, modest) = (world.join(), world.join());
+    world.run(Duration::from_millis(100));
+    for _ in 0..20 {
+        world.call_with(greedy, "tell", &[255, 10], &[], CallOptions::default());
+    }
+    let mut longest = Duration::ZERO;
+    for _ in 0..20 {
+        world.run(Duration::from_millis(370));
+        let begun = world.now;
+        let call = world.call(modest, "echo", b"hello");
+        world.until(|world| world.client(modest).answers.contains_key(&call));
+        longest = longest.max(world.now - begun);
+    }
+    assert!(longest < Duration::from_millis(300), "{longest:?} beside answers of 2.2 s");
+}
+
+/// Answers that take their time are not waited for by others.
+#[test]
+fn a_device_that_thinks_is_asked_all_the_same() {
+    let mut world = World::new(WhileDown::Wait);
+    world.plug_in();
+    let (patient, busy) = (world.join(), world.join());
+    world.run(Duration::from_millis(100));
+    for _ in 0..20 {
+        world.call(patient, "hold", b"");
+    }
+    world.until(|world| world.device().held.len() == 20);
+    assert!(world.now.as_micros() < 2_000_000, "{:?}", world.now);
+    let mut made = 0;
+    for _ in 0..1000 {
+        while made < world.client(busy).answers.len() + 4 {
+            world.call(busy, "tell", &[100]);
+            made += 1;
+        }
+        world.run(Duration::from_millis(10));
+    }
+    let told = 1000 * world.client(busy).answers.len();
+    assert!(told > 95_000, "{told} of 115,200 bytes");
 }

@@ -28,7 +28,8 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// What a device does.
 ///
-/// Its procedures: `echo` answers with its arguments; `hold` never answers; `report` calls each
+/// Its procedures: `echo` answers with its arguments; `tell` with ten times the product
+/// of its arguments in bytes; `hold` never answers; `report` calls each
 /// callback with the arguments, then answers; `keep` keeps callbacks for later; `count` sends ten
 /// items on each stream that it may send on; `eat` reads all streams to their ends.
 pub(super) struct Device {
@@ -111,6 +112,10 @@ impl Device {
                     self.reporting.insert(id, call);
                     self.engine.release_callback(callback);
                 }
+            }
+            "tell" => {
+                let size = payload.iter().map(|n| usize::from(*n)).product::<usize>() * 10;
+                let _ = self.engine.answer(now, call, vec![0; size].into(), &[]);
             }
             _ => {
                 for handle in handles {
@@ -238,6 +243,8 @@ pub(super) struct World {
     pub(super) clients: BTreeMap<Key, Client>,
     /// What was given to the slow wire and has not been carried yet.
     below: VecDeque<u8>,
+    /// Bytes that it has carried to the gateway.
+    received: u64,
 }
 
 impl World {
@@ -246,7 +253,14 @@ impl World {
             Limits { max_calls: 32, max_streams: 32, stream_window: 4096, ..Limits::default() };
         let now = Instant::from_micros(0);
         let hub = Hub::new(Policy { while_down, limits });
-        Self { now, hub, device: None, clients: BTreeMap::new(), below: VecDeque::new() }
+        Self {
+            now,
+            hub,
+            device: None,
+            clients: BTreeMap::new(),
+            below: VecDeque::new(),
+            received: 0,
+        }
     }
 
     pub(super) fn plug_in(&mut self) {
@@ -259,6 +273,7 @@ impl World {
     pub(super) fn unplug(&mut self) {
         self.device = None;
         self.below.clear();
+        self.received = 0;
         self.hub.peer(TARGET).unwrap().engine.receive_end();
         self.hub.relay(TARGET, self.now);
         self.hub.remove(TARGET);
@@ -346,6 +361,7 @@ impl World {
             device.work(now);
             let n = device.engine.poll_transmit(now, &mut back);
             let target = self.hub.peer(TARGET).unwrap();
+            self.received += n as u64;
             target.engine.receive(now, &back[..n]).unwrap();
             target.engine.handle_timeout(now);
         }
@@ -355,7 +371,8 @@ impl World {
     /// Below the gateway there is room for much more than the line carries, as in a layer.
     fn fill(&mut self) {
         let mut buffer = [0; 4096];
-        self.hub.pace.look(Some(Line::new(Some(RATE), self.below.len())));
+        let line = Line::new(Some(RATE), self.below.len());
+        self.hub.look(Some(line), self.received, self.now);
         while self.below.len() < BELOW {
             let n = self.hub.transmit(TARGET, self.now, &mut buffer);
             if n == 0 {
@@ -393,6 +410,7 @@ impl World {
 
     /// Nothing is left over anywhere.
     pub(super) fn assert_clean(&mut self) {
+        self.run(Duration::from_secs(1)); // what is on its way arrives
         for callback in std::mem::take(&mut self.device().kept) {
             self.device().engine.release_callback(callback);
         }
@@ -401,6 +419,7 @@ impl World {
         assert!(device.engine.is_idle(), "{:?}", device.engine.stats());
         let target = self.hub.target.as_ref().unwrap();
         assert_eq!(target.names(), 0);
+        assert!(self.hub.answers.owed.is_empty());
         for peer in self.hub.clients.values().chain([target]) {
             let stats = peer.engine.stats();
             assert!(peer.engine.is_idle(), "{stats:?}");
