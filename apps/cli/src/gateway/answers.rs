@@ -16,7 +16,7 @@ const LEAST: usize = 128;
 const UNKNOWN: usize = 4;
 const LARGE: usize = 2;
 /// Bytes of an answer besides its payload.
-const OVERHEAD: usize = 16;
+const OVERHEAD: usize = 4;
 /// An answer is late when the line has carried so many times what was asked for before.
 const LATE: u64 = 2;
 /// For so many windows a procedure that let an idle line wait counts as slow.
@@ -48,8 +48,8 @@ pub(super) struct Answers {
 pub(super) struct Owed {
     client: Key,
     procedure: Option<u32>,
-    /// Bytes of the answer, as far as they are known.
-    size: usize,
+    /// Bytes of the answer, if anything is known of it.
+    size: Option<usize>,
     /// What it takes of the room.
     bytes: usize,
     since: Instant,
@@ -78,19 +78,19 @@ impl Answers {
         self.most = rate.map(|rate| usize::try_from(rate / AHEAD).unwrap_or(LEAST).max(LEAST));
         self.received = received;
         let (Some(rate), Some(most)) = (rate, self.most) else { return };
-        let most = most as u64;
         let (begun, before) = *self.window.get_or_insert((now, received));
-        let window = Duration::from_micros(most * 1_000_000 / u64::from(rate));
+        let window = Duration::from_micros(most as u64 * 1_000_000 / u64::from(rate));
         if now < begun + window {
             return;
         }
         self.window = Some((now, received));
-        let was_busy = received.saturating_sub(before) * 2 >= most;
+        let room = (now - begun).as_micros() * u128::from(rate) / 1_000_000;
+        let was_busy = u128::from(received.saturating_sub(before)) * 2 >= room;
         self.owed.retain(|call, _| is_open(call));
         for owed in self.owed.values_mut().filter(|owed| owed.bytes > 0) {
             let was_idle = !was_busy && owed.since <= begun;
             if was_idle || received > owed.due {
-                let new = Procedure { size: owed.size, slow_until: now };
+                let new = Procedure { size: owed.size.unwrap_or(0), slow_until: now };
                 let known = self.procedures.entry(owed.procedure).or_insert(new);
                 known.slow_until = now + SLOW * window;
                 owed.bytes = 0;
@@ -120,17 +120,18 @@ impl Answers {
         let Some(most) = self.most else { return 0 };
         let procedure = if let Target::Procedure(number) = target { Some(*number) } else { None };
         let known = self.procedures.get(&procedure);
-        let size = known.map_or(most / UNKNOWN, |known| known.size);
+        let size = known.map(|known| known.size);
         let bytes = match known {
             Some(known) if now < known.slow_until => 0,
-            _ => (size + OVERHEAD).min(most / LARGE),
+            Some(known) => (known.size + OVERHEAD).min(most / LARGE),
+            None => most / UNKNOWN,
         };
         self.expected += bytes;
         let before = self.owed.values().filter(|owed| owed.bytes > 0);
-        let before = before.map(|owed| owed.size + OVERHEAD).sum::<usize>();
-        let due = self.received + LATE * (most + before + size) as u64;
+        let before = before.map(|owed| owed.size.unwrap_or(owed.bytes)).sum::<usize>();
+        let due = self.received + LATE * (most + before + size.unwrap_or(bytes)) as u64;
         self.owed.insert(call, Owed { client, procedure, size, bytes, since: now, due });
-        size as u64
+        size.unwrap_or(0) as u64
     }
 
     /// It is over, with an answer of so many bytes. Says how many were expected.
@@ -143,6 +144,6 @@ impl Answers {
         if self.received <= owed.due + LATE * size as u64 {
             known.slow_until = owed.since;
         }
-        owed.size as u64
+        owed.size.unwrap_or(0) as u64
     }
 }
